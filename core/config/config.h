@@ -1,0 +1,115 @@
+/*
+ * config.h - a configuration generation: read, checked, and turned into
+ * structs.  Two steps, in two kinds of process.  The checker reads files into
+ * one expanded text, checks it and describes it in a memfd; workers parse that
+ * text again, load its modules and run what their block says.  Knows directive
+ * tables, not what they are for.
+ */
+#ifndef WEIR_CONFIG_CONFIG_H
+#define WEIR_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <weir/module.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+
+struct conf_use { /* a module's block */
+    const struct weir_module *module;
+    const void               *conf; /* its filled conf struct */
+    const char               *file;
+    int                       line;
+};
+
+struct conf_stage { /* filter NAME { … }, transform NAME { … } */
+    const char     *name;
+    struct conf_use use; /* its module's stage says which it is */
+};
+
+enum conf_start { CONF_START_RELAY, CONF_START_NOW };
+
+struct conf_sink_settings { /* core's own directives of a sink block */
+    struct weir_list tables; /* globs of database.table; none: all */
+    bool             adopt;
+    int64_t          start;     /* enum conf_start: where a new sink begins */
+    int64_t          guarantee; /* enum weir_guarantee asked for, or -1 */
+    int64_t          events, bytes, wait_ms; /* 0: the module's own wish */
+    int64_t          lanes;
+    int64_t          timeout_ms; /* a call that takes longer hangs: 60s */
+    const char      *was;        /* its former name, or NULL */
+};
+
+struct conf_sink {
+    const char               *name;
+    struct conf_sink_settings set;
+    size_t                    nstages;
+    struct conf_stage        *stages; /* its own, after the pipeline's */
+    struct conf_use           use;
+    struct weir_batching      batching; /* as it will be used */
+    bool                      keeps_checkpoint; /* has restore() */
+    uint64_t                  digest;
+};
+
+struct conf_relay { /* the block `relay` */
+    int64_t          size, keep_ms, segment, max_transaction, max_event;
+    int64_t          sync; /* enum relay_sync */
+    int64_t          full; /* 0 stop, 1 detach */
+    int64_t          schema_wait_ms;
+    struct weir_list tables; /* none: the union of the sinks' */
+};
+
+struct conf_pipeline {
+    const char        *name;
+    bool               adopt; /* what another Weir left here or in the sinks */
+    struct conf_use    source;
+    struct conf_relay  relay;
+    struct weir_list   tables_kept; /* relay.tables or the union; none: all */
+    size_t             nstages;
+    struct conf_stage *stages;
+    size_t             nsinks;
+    struct conf_sink  *sinks;
+    uint64_t           digest; /* of what its source worker depends on */
+};
+
+struct conf {
+    const char     *state, *user, *pid, *log; /* absolute; user, log: or NULL */
+    enum weir_level log_level;
+    bool            daemon;
+    int64_t         drain_ms; /* drain_timeout: then SIGKILL */
+    size_t          nmodules;
+    const struct loaded_module *modules;
+    size_t                nlines; /* of the expanded text */
+    size_t                npipelines;
+    struct conf_pipeline *pipelines;
+};
+
+/* Where errors go: one call each, "FILE:LINE: sentence". */
+struct conf_errors {
+    void (*say)(void *arg, const char *where, const char *sentence);
+    void    *arg;
+    unsigned n;
+};
+
+/*
+ * Reads `path` with its includes, checks everything, calls each module's
+ * check().  `overrides` is the text of -g, or NULL.  FATAL after all errors
+ * were said.  Everything lives in `a`.
+ */
+enum weir_status conf_read(struct arena *a, const char *path,
+                           const char *prefix, const char *overrides,
+                           struct conf_errors *errors, struct conf **out,
+                           struct weir_str *expanded, struct weir_err *err);
+/* The expanded text again (it carries its own file and line marks). */
+enum weir_status conf_parse(struct arena *a, struct weir_str expanded,
+                            struct conf_errors *errors, struct conf **out,
+                            struct weir_err *err);
+/* The expanded text with secrets as "***", for -T and running.conf. */
+void conf_print_masked(const struct conf *c, struct weir_str expanded,
+                       struct buf *out);
+/* What each sink guarantees, a line each, as -t and the log at start say. */
+void conf_print_guarantees(const struct conf *c, struct buf *out);
+
+#endif

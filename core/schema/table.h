@@ -1,0 +1,65 @@
+/*
+ * table.h - definitions of tables: what a sink sees (struct weir_table), what
+ * the decoder needs (struct binlog_column), made from a TABLE_MAP with full
+ * metadata, or from one and a definition read elsewhere.  Knows no server and
+ * no relay; a table frame's payload is made and read here.
+ */
+#ifndef WEIR_SCHEMA_TABLE_H
+#define WEIR_SCHEMA_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weir/module.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "binlog/rows.h"
+
+/* A column as information_schema has it. */
+struct definition_column {
+    struct weir_str name, sql_type, collation;
+    unsigned        facets; /* WEIR_GENERATED, WEIR_INVISIBLE, WEIR_NOT_NULL */
+};
+struct definition {
+    uint32_t                  ncolumns, nkey;
+    struct definition_column *columns;
+    uint32_t                 *key;
+};
+
+struct table {
+    struct weir_table     pub;     /* what modules see; columns and all */
+    struct binlog_column *columns; /* pub.ncolumns */
+    bool                  names_known;
+    const char           *reason;  /* why they are not */
+    enum binlog_flavour   flavour;
+};
+
+/* Whether the TABLE_MAP brings the names itself (binlog_row_metadata=FULL). */
+bool table_map_is_full(const struct binlog_table_map *map);
+
+/*
+ * All in `a`, nothing points into `map`.  `def` may be NULL.  Names come from
+ * the map where it has them, else from def, else they are "@1", "@2", ... and
+ * `names_known` is false with `reason` (copied; given by the caller, who knows
+ * why).  With both, def adds what no TABLE_MAP says: UUID, INET4, INET6, JSON
+ * and VECTOR of MariaDB, generated columns.  REJECT: def does not fit the map
+ * in the number of columns or a column's type (says which), or the map's
+ * metadata is malformed or of an unknown column type.
+ */
+enum weir_status table_make(struct arena *a, enum binlog_flavour flavour,
+                            const struct binlog_table_map *map,
+                            const struct definition *def, const char *reason,
+                            struct table **out, struct weir_err *err);
+
+/* A table frame's payload: flavour, the TABLE_MAP's body as received, the
+ * definition or the reason for none.  Read back by table_load(), which sets
+ * `pub.version` to `version`. */
+void table_save(struct buf *out, enum binlog_flavour flavour,
+                struct weir_str map_body, const struct definition *def,
+                const char *reason);
+enum weir_status table_load(struct arena *a, struct weir_str payload,
+                            uint64_t version, struct table **out,
+                            struct weir_err *err);
+
+#endif
