@@ -51,6 +51,9 @@ struct feed_ops {
 
 /* What a sink's calls go to: deliver/. */
 struct sink_ops {
+    struct weir_str (*text)(struct weir_instance *in,
+                            const struct weir_column *column,
+                            const struct weir_value *v, bool raw);
     void (*found)(void *arg, const struct weir_checkpoint *cp);
     enum weir_status (*expand)(struct weir_batch *b, size_t i,
                                const struct weir_template *t, bool of_before,
@@ -73,7 +76,9 @@ struct weir_instance {
     bool                      is_open;
     int                       stop_fd;
     uint32_t                  lane, lanes;
-    const char               *dir;     /* of a sink; made when asked for */
+    const char               *dir; /* of a sink */
+    bool                      dir_made;
+    struct counter { const char *name; uint64_t n; } counters[16];
     struct table_plan        *plan;    /* during table() */
     struct arena             *scratch; /* weir_alloc(): the batch's */
     const struct feed_ops    *feed;
@@ -93,9 +98,17 @@ enum weir_status instance_table(struct weir_instance *in,
                                 const struct weir_table *table, void **slot,
                                 struct table_plan *plan, struct weir_err *err);
 
-/* Every batch handed to write() begins with a struct weir_batch; the server's
- * own batch embeds it, and weir_expand() and its like find the instance by
- * this, which deliver/ provides. */
-struct weir_instance *instance_of_batch(struct weir_batch *b);
+/* Every batch handed to write() stands in one of these, by which weir_expand()
+ * and its like find the instance. */
+struct batch_head {
+    struct weir_instance *in;
+    struct weir_batch     pub;
+};
+static inline struct weir_instance *
+instance_of_batch(struct weir_batch *b)
+{
+    return ((struct batch_head *)((char *)b -
+                                  offsetof(struct batch_head, pub)))->in;
+}
 
 #endif
