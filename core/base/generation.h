@@ -13,6 +13,7 @@
  *     pipeline shop 9f3a…    (digest, hexadecimal; one line for its source)
  *     sink cache 77b0…       (of the pipeline above it)
  *     timeout_ms 60000       (of the sink above it)
+ *     masked 1198            (bytes of the same without secrets, behind it)
  *     text 1234              (bytes of expanded text, right behind this line)
  *
  * Base only, so that the master may read it.
@@ -48,10 +49,11 @@ struct generation {
     int64_t                     drain_ms;
     size_t                      npipelines;
     struct generation_pipeline *pipelines;
-    struct weir_str             text;
+    struct weir_str             text, masked; /* masked: running.conf */
 };
 
-/* All in `a`; `text` only if wanted. */
+/* All in `a`; `text` and `masked` only if wanted.  Moves no file offset:
+ * processes share the descriptor. */
 enum weir_status generation_read(struct arena *a, int fd, bool with_text,
                                  struct generation *out, struct weir_err *err);
 /* A new memfd, written and sealed. */

@@ -44,6 +44,7 @@ struct worker_page {
     _Atomic int32_t  state;         /* enum page_state */
     _Atomic int64_t  heartbeat;     /* steady clock, microseconds */
     _Atomic int64_t  started_usec;  /* wall clock */
+    _Atomic uint32_t restarts;      /* after crashes; by the master */
     _Atomic uint64_t file_offset;   /* in PAGE_FILE */
     _Atomic uint64_t relay_offset;  /* written to (source) or done (sink) */
     _Atomic int64_t  commit_usec;   /* source's time of the last transaction
