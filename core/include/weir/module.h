@@ -208,6 +208,14 @@ enum weir_status weir_body(struct weir_batch *, size_t i,
                            const struct weir_format *, struct weir_str *out,
                            struct weir_err *);
 
+/* The names that a template stands for, as a glob: `*` for each column, what is
+ * text escaped by `\`.  `table` NULL (in check()): {database} and {table} count
+ * as text.  Gives its length, writes up to `room` bytes; *literal: how many of
+ * them stand before the first `*`. */
+size_t weir_template_glob(const struct weir_template *,
+                          const struct weir_table *, char *out, size_t room,
+                          size_t *literal);
+
 /* In write(): RETRY or REJECT for one event; OK from write() then means that
  * all others are written.  From any thread: ends a PENDING batch. */
 void weir_verdict(struct weir_batch *, size_t i, enum weir_status,
