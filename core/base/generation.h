@@ -10,8 +10,8 @@
  *     log_level info
  *     daemon on
  *     drain_ms 30000
- *     pipeline shop 9f3a…    (digest, hexadecimal; one line for its source)
- *     sink cache 77b0…       (of the pipeline above it)
+ *     pipeline shop 9f3a...  (digest, hexadecimal; one line for its source)
+ *     sink cache 77b0...     (of the pipeline above it)
  *     timeout_ms 60000       (of the sink above it)
  *     masked 1198            (bytes of the same without secrets, behind it)
  *     text 1234              (bytes of expanded text, right behind this line)

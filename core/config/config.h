@@ -24,7 +24,7 @@ struct conf_use { /* a module's block */
     int                       line;
 };
 
-struct conf_stage { /* filter NAME { … }, transform NAME { … } */
+struct conf_stage { /* filter NAME { ... }, transform NAME { ... } */
     const char     *name;
     struct conf_use use; /* its module's stage says which it is */
 };
