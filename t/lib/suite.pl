@@ -1,0 +1,361 @@
+#!/usr/bin/perl
+# suite.pl - the steps of t/run: builds, make check, the live tests, lints,
+# sanitizers, fuzzing.  Counts tests, says which failed and what was skipped
+# and why; the last line is "N passed, N failed".  Knows no server: test files
+# start their own.
+use strict;
+use warnings;
+use Cwd qw(abs_path);
+use File::Basename qw(basename dirname);
+use File::Copy qw(copy);
+use File::Path qw(make_path);
+use FindBin;
+use Getopt::Long;
+use TAP::Harness;
+use Time::HiRes qw(time);
+
+my $source = abs_path("$FindBin::Bin/../..");
+my $top    = $ENV{WEIR_BUILD_DIR} // "$source/build-test";
+my %option = (budget => 0);
+GetOptions(\%option, 'only=s', 'budget=f', 'list') && @ARGV <= 1
+    or die "usage: t/run [--only NAME] [--budget MIN] [--list]"
+    . " [quick|live|long]\n";
+my $which = shift // 'all';
+$which =~ /^(?:all|quick|live|long)$/
+    or die "t/run: $which: know only quick, live and long\n";
+
+my $long  = $which eq 'long';
+my $seed  = $ENV{WEIR_SEED} //= int(rand(1_000_000_000));
+my $begin = time;
+my $jobs  = do { chomp(my $n = `nproc 2>/dev/null` || 2); $n };
+my ($passed, $failed, @failures, @skips) = (0, 0);
+
+$ENV{WEIR_SOURCE} = $source;
+$ENV{WEIR_LONG}   = $long ? 1 : 0;
+$ENV{WEIR_KILLS}  //= $long ? 40 : 3;
+delete @ENV{grep { /^(?:MAKE|MFLAGS$|DESTDIR$)/ } keys %ENV};
+
+# Quickest first; `in` says which of quick, live, long and all it belongs to.
+my $fuzz_seconds = $long ? 1200 : 20;
+my @steps = (
+    [ 'gcc-build', 'all quick live long', 600, sub { build('gcc') } ],
+    [ 'gcc-check', 'all quick long', 300, sub { make_check('gcc') } ],
+    [ 'lint', 'all quick long', 300, sub { tests('gcc', 't/lint') } ],
+    [ 'live', 'all live long', 900, sub { tests('gcc', 't/live') } ],
+    [ 'reload', 'all live long', 900, sub { tests('gcc', 't/reload') } ],
+    [ 'fault', 'all live long', $long ? 7200 : 900,
+        sub { tests('gcc', 't/fault') } ],
+    [ 'clang-build', 'all long', 600, sub { build('clang') } ],
+    [ 'clang-check', 'all long', 300, sub { make_check('clang') } ],
+    [ 'asan-build', 'all long', 600, sub { build('asan') } ],
+    [ 'asan-check', 'all long', 900, sub { make_check('asan') } ],
+    [ 'asan-live', 'all long', 1800,
+        sub { tests('asan', $long ? glob_dirs() : first_live()) } ],
+    [ 'fuzz', 'all long', 14400, \&fuzz ],
+    [ 'distcheck', 'all long', 900, \&distcheck ],
+);
+
+my %compiler = (
+    gcc   => { flags => ['--enable-werror'], env => { CC => 'gcc', CXX => 'g++' } },
+    clang => {
+        flags => ['--enable-werror'],
+        env   => { CC => 'clang', CXX => 'clang++' },
+    },
+    asan => {
+        flags => [ '--enable-werror', '--enable-sanitizers' ],
+        env => { CC => 'gcc', CXX => 'g++', CFLAGS => '-O1 -g' },
+    },
+);
+
+sub glob_dirs { return ('t/live', 't/reload', 't/fault') }
+
+# The most basic live test is the one file that sanitizers see in each run.
+sub first_live
+{
+    my @files = sort glob "$source/t/live/*.t";
+    return @files ? substr($files[0], length "$source/") : 't/live';
+}
+
+sub seconds { return sprintf '%.0f s', time - $_[0] }
+
+sub note_failure
+{
+    my ($name, $count) = @_;
+    $failed += $count // 1;
+    push @failures, $name;
+    return 0;
+}
+
+# Runs a command with its output in a log; a failure shows the end of it.
+sub logged
+{
+    my ($log, $limit, $dir, @command) = @_;
+    make_path("$top/log");
+    my $pid = fork // die "fork: $!\n";
+    if (!$pid) {
+        chdir $dir or die "chdir $dir: $!\n";
+        open STDIN,  '<',  '/dev/null'     or die;
+        open STDOUT, '>>', "$top/log/$log" or die;
+        open STDERR, '>&', \*STDOUT        or die;
+        print "\$ @command\n";
+        exec 'perl', "$source/t/lib/limit.pl", $limit, @command or die;
+    }
+    waitpid $pid, 0;
+    return $? == 0;
+}
+
+sub log_tail
+{
+    my ($log) = @_;
+    open my $in, '<', "$top/log/$log" or return;
+    my @lines = <$in>;
+    my @wrong = grep { /error|undefined|not ok|^FAIL|^ERROR/ } @lines;
+    splice @wrong, 20 if @wrong > 20;
+    splice @lines, 0, @lines - 30 if @lines > 30;
+    print map { "    $_" } @wrong, "    ...\n", @lines;
+    print "  all of it: $top/log/$log\n";
+}
+
+# The files of the project, copied to where they are built: autoreconf leaves
+# nothing in the checkout, and one that was configured there is no obstacle.
+sub copy_source
+{
+    my $to   = "$top/src";
+    my @list = split /\0/, -e "$source/.git"
+        ? `cd '$source' && git ls-files -z -co --exclude-standard`
+        : `cd '$source' && find . -name 'build*' -prune -o -type f -print0`;
+    my %keep;
+    for my $file (grep { !m{^(?:\./)?build[^/]*/} } @list) {
+        $file =~ s{^\./}{};
+        my @from = stat "$source/$file" or next;
+        my @have = stat "$to/$file";
+        $keep{$file} = 1;
+        next if @have && $have[9] == $from[9] && $have[7] == $from[7];
+        make_path(dirname("$to/$file"));
+        unlink "$to/$file";
+        copy("$source/$file", "$to/$file") or die "copy $file: $!\n";
+        chmod $from[2] & 0777, "$to/$file";
+        utime $from[9], $from[9], "$to/$file";
+    }
+    if (open my $old, '<', "$top/src.list") {
+        chomp(my @gone = grep { chomp(my $f = $_); !$keep{$f} } <$old>);
+        unlink map { "$to/$_" } @gone;
+    }
+    open my $out, '>', "$top/src.list" or die "$top/src.list: $!\n";
+    print $out map { "$_\n" } sort keys %keep;
+    close $out;
+}
+
+sub build
+{
+    my ($name) = @_;
+    my $c      = $compiler{$name};
+    my $dir    = "$top/$name";
+    my $log    = "$name-build.log";
+    local %ENV = (%ENV, %{ $c->{env} });
+    unlink "$top/log/$log";
+    make_path($dir);
+    copy_source();
+    if (!-e "$top/src/configure") {
+        logged($log, 300, "$top/src", 'autoreconf', '-fi') or return fail_log($log);
+    }
+    if (!-e "$dir/config.status") {
+        logged($log, 300, $dir, "$top/src/configure", "--prefix=$dir/inst",
+            @{ $c->{flags} })
+            or return fail_log($log);
+    }
+    for my $target ('all', 'install') {
+        logged($log, 600, $dir, 'make', "-j$jobs", $target)
+            or return fail_log($log);
+    }
+    return one_passed();
+}
+
+sub fail_log { log_tail($_[0]); return note_failure($_[0]) }
+sub one_passed { $passed++; return 1 }
+
+# A build that another step needs.
+sub need_build
+{
+    my ($name) = @_;
+    return 1 if -x "$top/$name/inst/sbin/weir";
+    print "  ($name is not built)\n";
+    return 0;
+}
+
+sub make_check
+{
+    my ($name) = @_;
+    need_build($name) or return note_failure("$name-check");
+    my $log = "$name-check.log";
+    unlink "$top/log/$log";
+    local %ENV = (%ENV, sanitizer_options("$top/log"));
+    my $ok = logged($log, 600, "$top/$name", 'make', "-j$jobs", 'check');
+    my ($good, $bad) = check_counts("$top/log/$log");
+    $passed += $good;
+    return 1 if $ok && !$bad && $good;
+    log_tail($log);
+    return note_failure("$name-check: $log", $bad || 1);
+}
+
+# What automake's summary says: "# PASS:  93".
+sub check_counts
+{
+    my ($log) = @_;
+    open my $in, '<', $log or return (0, 0);
+    my %n = (PASS => 0, FAIL => 0, ERROR => 0, XPASS => 0);
+    while (<$in>) {
+        $n{$1} += $2 if /^# (PASS|FAIL|ERROR|XPASS): +(\d+)/;
+        push @skips, "make check: $1" if /^SKIP: (.*)/;
+    }
+    return ($n{PASS}, $n{FAIL} + $n{ERROR} + $n{XPASS});
+}
+
+sub sanitizer_options
+{
+    return (
+        ASAN_OPTIONS  => 'abort_on_error=1:detect_leaks=1',
+        UBSAN_OPTIONS => 'print_stacktrace=1:halt_on_error=1',
+    );
+}
+
+# Test files of a folder (or one file), through prove's machinery.
+sub tests
+{
+    my ($build, @where) = @_;
+    my @files = grep { wanted_file($_) }
+        map { -d "$source/$_" ? sort glob "$source/$_/*.t" : "$source/$_" } @where;
+    return 1 if !@files;
+    need_build($build) or return note_failure("tests on $build");
+    local %ENV = (
+        %ENV, sanitizer_options("$top/log"),
+        WEIR_BUILD  => "$top/$build",
+        WEIR_PREFIX => "$top/$build/inst",
+        WEIR_CACHE  => "$top/cache",
+        PERL5LIB    => "$source/t/lib",
+    );
+    my $limit   = $long ? 7200 : 600;
+    my $harness = TAP::Harness->new(
+        {   verbosity => 0,
+            exec => [ 'perl', "$source/t/lib/limit.pl", $limit, 'perl' ],
+        }
+    );
+    $harness->callback(
+        made_parser => sub {
+            my ($parser, $job) = @_;
+            my $name = basename($job->[0]);
+            $parser->callback(
+                test => sub {
+                    push @skips, "$name: " . $_[0]->explanation
+                        if $_[0]->has_skip;
+                }
+            );
+        }
+    );
+    my $all = $harness->runtests(
+        map { [ $_, substr($_, length "$source/") ] } @files);
+    return count_parsers($all);
+}
+
+sub wanted_file
+{
+    my ($file) = @_;
+    my $only = $option{only} // return 1;
+    return grep { index($_->[0], $only) >= 0 } @steps
+        ? 1
+        : index($file, $only) >= 0;
+}
+
+sub count_parsers
+{
+    my ($all) = @_;
+    my $fine = 1;
+    for my $parser ($all->parsers($all->descriptions)) {
+        $passed += () = $parser->passed;
+    }
+    for my $name ($all->descriptions) {
+        my ($parser) = $all->parsers($name);
+        push @skips, "$name: " . $parser->skip_all if $parser->skip_all;
+        next if !$parser->has_problems;
+        my $bad = () = $parser->failed;
+        $fine = note_failure($name, $bad || 1);
+    }
+    return $fine;
+}
+
+sub fuzz
+{
+    if (!-x "$source/t/fuzz/run") {
+        push @skips, 'fuzz: t/fuzz/run is not there';
+        return 1;
+    }
+    unlink "$top/log/fuzz.log";
+    local $ENV{WEIR_BUILD_DIR} = "$top/fuzz";
+    make_path("$top/fuzz");
+    logged('fuzz.log', 14400, $source, "$source/t/fuzz/run", $fuzz_seconds)
+        or return fail_log('fuzz.log');
+    return one_passed();
+}
+
+sub distcheck
+{
+    need_build('gcc') or return note_failure('distcheck');
+    unlink "$top/log/distcheck.log";
+    logged('distcheck.log', 900, "$top/gcc", 'make', "-j$jobs", 'distcheck')
+        or return fail_log('distcheck.log');
+    return one_passed();
+}
+
+sub run_steps
+{
+    for my $step (@steps) {
+        my ($name, $in, $limit, $code) = @$step;
+        next if $in !~ /\b$which\b/;
+        next if defined $option{only} && !step_wanted($name);
+        if ($option{budget} && time - $begin > 60 * $option{budget}) {
+            push @skips, "$name: not run, $option{budget} minutes are over";
+            next;
+        }
+        my $start = time;
+        print "== $name\n";
+        my $ok = $code->();
+        printf "== %s: %s (%s)\n", $name, $ok ? 'passed' : 'FAILED',
+            seconds($start);
+    }
+}
+
+# --only names a step, or test files: then the steps that hold them, and the
+# builds that they need.
+sub step_wanted
+{
+    my ($name) = @_;
+    my $only = $option{only};
+    return 1 if index($name, $only) >= 0;
+    if (!grep { index($_->[0], $only) >= 0 } @steps) {
+        my @holders = map { m{t/(\w+)/} } grep { index($_, $only) >= 0 }
+            glob "$source/t/{lint,live,reload,fault}/*.t";
+        return 1 if grep { $_ eq $name } @holders;
+        return $name eq 'gcc-build';
+    }
+    return 0 if $name !~ /-build$/;
+    my ($build) = $name =~ /^(\w+)-build/;
+    return 1 if $only =~ /^\Q$build\E-/;
+    return $build eq 'gcc'
+        && !grep { index($_, $only) >= 0 } qw(clang asan fuzz);
+}
+
+if ($option{list}) {
+    print map { "$_->[0]\n" } grep { $_->[1] =~ /\b$which\b/ } @steps;
+    exit 0;
+}
+$| = 1;
+make_path($top);
+print "seed $seed (WEIR_SEED=$seed t/run repeats it); builds in $top\n";
+run_steps();
+printf "took %s\n", seconds($begin);
+my %said;
+print map { "skipped: $_\n" } grep { !$said{$_}++ } @skips;
+print map { "FAILED: $_\n" } @failures;
+note_failure('nothing was run') if !$passed && !$failed;
+print "$passed passed, $failed failed\n";
+exit($failed ? 1 : 0);
