@@ -50,6 +50,12 @@ weir_stop_fd(struct weir_instance *in)
     return in->stop_fd;
 }
 
+const char *
+weir_name(struct weir_instance *in)
+{
+    return in->name;
+}
+
 bool
 weir_glob(struct weir_str pattern, struct weir_str text)
 {

@@ -166,6 +166,7 @@ void weir_log(struct weir_instance *, enum weir_level, const char *fmt, ...)
     WEIR_PRINTF(3, 4);
 void weir_count(struct weir_instance *, const char *metric, uint64_t n);
 int  weir_stop_fd(struct weir_instance *); /* readable: time to end */
+const char *weir_name(struct weir_instance *); /* "shop/cache", as in logs */
 bool weir_glob(struct weir_str pattern, struct weir_str text);
 /* A sink's own folder, 0700, kept between runs; its lane, of how many. */
 const char *weir_dir(struct weir_instance *);
