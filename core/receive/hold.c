@@ -1,0 +1,136 @@
+/*
+ * hold.c - proving definitions.  information_schema says what a table is now, at
+ * position P; the stream may still be before that.  Until it has reached P,
+ * nothing is published; if no DDL named the table on the way, the definition
+ * was theirs too.  If one did, or the way is too long, everything since is taken
+ * back and read again, with the table's names unknown.
+ */
+#include "receive/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/str.h"
+
+/* Log files of one server are numbered: "bin.000007". */
+static int
+compare(struct weir_str file, uint64_t offset, struct weir_str other,
+        uint64_t other_offset)
+{
+    if (file.len != other.len) {
+        return file.len < other.len ? -1 : 1;
+    }
+    const int c = file.len ? memcmp(file.data, other.data, file.len) : 0;
+    if (c != 0) {
+        return c;
+    }
+    return offset < other_offset ? -1 : offset > other_offset;
+}
+
+void
+hold_until(struct receiver *r, struct weir_str file, uint64_t offset)
+{
+    struct hold *h = &r->hold;
+
+    if (!h->active) {
+        h->active = true;
+        h->deadline = clock_steady() + r->set.schema_wait_usec;
+        h->file.len = 0;
+        h->offset = 0;
+        position_copy(&h->before, &r->at);
+        if (r->txn.open) {
+            h->before.offset = r->txn.start;
+        }
+    }
+    if (compare(buf_view(&h->file), h->offset, file, offset) < 0) {
+        h->file.len = 0;
+        buf_str(&h->file, file);
+        h->offset = offset;
+    }
+}
+
+static void
+settle(struct receiver *r)
+{
+    for (struct known_definition *d = r->definitions; d; d = d->next) {
+        d->provisional = false;
+    }
+    r->hold.active = false;
+}
+
+/* All unproved definitions end as unknown, for this reason. */
+static void
+refuse(struct receiver *r, struct known_definition *only, const char *reason)
+{
+    for (struct known_definition *d = r->definitions; d; d = d->next) {
+        if (d->provisional && (!only || d == only)) {
+            d->def = NULL;
+            d->provisional = false;
+            d->reason = arena_strdup(&d->arena, reason);
+        }
+    }
+}
+
+enum weir_status
+hold_abandon(struct receiver *r, struct weir_err *err)
+{
+    const enum weir_status st = relay_cut(r->relay, err);
+
+    if (st != WEIR_OK) {
+        return st;
+    }
+    position_copy(&r->at, &r->hold.before);
+    r->hold.active = false;
+    r->txn = (struct transaction){ 0 };
+    tables_forget_ids(r);
+    /* What was not refused is asked for again. */
+    for (struct known_definition *d = r->definitions; d;) {
+        struct known_definition *next = d->next;
+        if (d->provisional) {
+            tables_forget(r, d->schema, d->name);
+            next = r->definitions;
+        }
+        d = next;
+    }
+    return weir_fail(err, WEIR_RETRY,
+                     "reading again from the last position that is proved");
+}
+
+enum weir_status
+hold_conflict(struct receiver *r, struct known_definition *d,
+              struct weir_str verb, struct weir_err *err)
+{
+    refuse(r, d, arena_printf(&r->call,
+                              "read from information_schema, but a later "
+                              "%.*s in the log changed the table",
+                              STR_ARG(verb)));
+    return hold_abandon(r, err);
+}
+
+enum weir_status
+hold_check(struct receiver *r, struct weir_err *err)
+{
+    struct hold *h = &r->hold;
+
+    if (!h->active) {
+        return WEIR_OK;
+    }
+    if (compare(buf_view(&r->at.file), r->at.offset, buf_view(&h->file),
+                h->offset) >= 0) {
+        settle(r);
+        relay_commit(r->relay);
+        return receiver_publish(r, err);
+    }
+    if (clock_steady() < h->deadline) {
+        return WEIR_OK;
+    }
+    refuse(r, NULL, arena_printf(
+        &r->call, "read from information_schema as of %.*s:%llu, which the "
+        "stream had not reached after schema_wait (%lld s)",
+        STR_ARG(buf_view(&h->file)), (unsigned long long)h->offset,
+        (long long)(r->set.schema_wait_usec / 1000000)));
+    return hold_abandon(r, err);
+}

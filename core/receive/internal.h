@@ -1,0 +1,144 @@
+/* internal.h - the receiver as its own files see it. */
+#ifndef WEIR_RECEIVE_INTERNAL_H
+#define WEIR_RECEIVE_INTERNAL_H
+
+#include "base/arena.h"
+#include "binlog/event.h"
+#include "binlog/gtid.h"
+#include "binlog/rows.h"
+#include "receive/receiver.h"
+#include "schema/statement.h"
+#include "schema/table.h"
+
+/* Names of a table's columns as the server had them, or why there are none. */
+struct known_definition {
+    struct known_definition *next;
+    struct arena             arena;
+    struct weir_str          schema, name;
+    struct definition       *def;    /* NULL: see reason */
+    const char              *reason;
+    bool                     provisional; /* not proved by the stream yet */
+};
+
+/* A table id of the stream, and what was made of its TABLE_MAP. */
+struct known_table {
+    uint64_t  id;
+    bool      used, wanted;
+    struct buf body;    /* of the TABLE_MAP, to see it change */
+    struct buf payload; /* of its table frame; empty until it is needed */
+    uint64_t  segment, frame; /* where its table frame stands, if segment is
+                                 the present one */
+    char     *schema, *name;
+};
+
+struct transaction {
+    bool     open;    /* between GTID or BEGIN and its end */
+    bool     begun;   /* rows and statements may follow until COMMIT */
+    bool     skip;    /* executed before */
+    bool     written; /* has frames in the relay */
+    bool     xa;
+    char     xid[512];
+    char     gtid[96];
+    int64_t  commit_usec, received_usec;
+    uint32_t server_id, thread_id;
+    uint64_t start;            /* source offset of its first event */
+    uint64_t head, segment;    /* of its head frame */
+    uint64_t rows, savepoint_rows; /* events; and at the last SAVEPOINT */
+};
+
+struct position { /* where the source stands */
+    struct gtid_set *gtids;
+    struct buf       file;
+    uint64_t         offset; /* 64 bits, of the end of the last event */
+};
+
+/* Table definitions that were read from the server are true from a position on
+ * that the stream has not reached yet: nothing is published before.  hold.c */
+struct hold {
+    bool            active;
+    struct buf      file; /* proved when the stream is there */
+    uint64_t        offset;
+    int64_t         deadline; /* steady clock */
+    struct position before;   /* to go back to */
+};
+
+struct receiver {
+    struct receiver_settings set;
+    struct relay            *relay;
+    struct binlog_stream     stream;
+    struct binlog_inflater  *inflater;
+    struct buf               inflated, payload;
+    struct arena             call; /* reset for each event */
+
+    struct buf      server_id, server_version;
+    struct position at;        /* now, in the stream */
+    struct transaction txn;
+    struct hold     hold;
+    bool            positioned; /* the source has said where it begins */
+    bool            need_origin; /* executed set unknown: take the file's */
+    bool            full;
+    bool            quiet_moves; /* position moved without a frame */
+    unsigned        bad_checksums;
+    int64_t         heartbeat_at, retain_at; /* steady clock */
+    uint64_t        unpublished_since;
+
+    struct known_table      *tables; /* open addressing, by id */
+    size_t                   ntables, tables_room;
+    struct known_definition *definitions;
+    struct known_definition *describing; /* during describe() */
+    size_t                   described;
+};
+
+/* transaction.c */
+enum weir_status transaction_begin(struct receiver *r, const char *gtid,
+                                   const struct binlog_event *ev,
+                                   int64_t commit_usec, uint32_t thread_id,
+                                   struct weir_err *err);
+enum weir_status transaction_commit(struct receiver *r, struct weir_err *err);
+/* Its rows never happened. */
+enum weir_status transaction_rollback(struct receiver *r,
+                                      struct weir_err *err);
+enum weir_status transaction_rows(struct receiver *r,
+                                  const struct binlog_event *ev,
+                                  struct weir_err *err);
+enum weir_status transaction_ddl(struct receiver *r,
+                                 const struct binlog_event *ev,
+                                 struct weir_err *err);
+
+/* tables.c */
+enum weir_status tables_map(struct receiver *r, const struct binlog_event *ev,
+                            struct weir_err *err);
+struct known_table *tables_find(struct receiver *r, uint64_t id);
+void tables_forget_ids(struct receiver *r);
+void tables_forget(struct receiver *r, struct weir_str schema,
+                   struct weir_str name); /* empty name: all of the schema */
+bool tables_kept(const struct receiver *r, struct weir_str schema,
+                 struct weir_str name);
+/* Makes the payload of its table frame, asking the server for names. */
+enum weir_status tables_prepare(struct receiver *r, struct known_table *t,
+                                struct weir_err *err);
+/* The frames of tables may have been cut: each is written again. */
+void tables_unwritten(struct receiver *r);
+void tables_free(struct receiver *r);
+void tables_define(void *arg, struct weir_str name, struct weir_str sql_type,
+                   struct weir_str collation, unsigned facets);
+void tables_define_key(void *arg, size_t n, const uint32_t *columns);
+void tables_define_at(void *arg, struct weir_str gtid_set,
+                      struct weir_str file, uint64_t offset);
+
+/* hold.c */
+void             hold_until(struct receiver *r, struct weir_str file,
+                            uint64_t offset);
+/* After each transaction and heartbeat. */
+enum weir_status hold_check(struct receiver *r, struct weir_err *err);
+/* A statement names a table of an unproved definition. */
+enum weir_status hold_conflict(struct receiver *r, struct known_definition *d,
+                               struct weir_str verb, struct weir_err *err);
+enum weir_status hold_abandon(struct receiver *r, struct weir_err *err);
+
+/* receiver.c */
+void position_copy(struct position *to, const struct position *from);
+void position_free(struct position *p);
+enum weir_status receiver_publish(struct receiver *r, struct weir_err *err);
+
+#endif

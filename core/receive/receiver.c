@@ -1,0 +1,705 @@
+/*
+ * receiver.c - what each event of the stream means: where the source stands,
+ * where transactions begin and end, and what a statement is.
+ */
+#include "receive/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "relay/origin.h"
+
+enum { SECOND = 1000000, CHECKSUM_TRIES = 3 };
+
+void
+position_copy(struct position *to, const struct position *from)
+{
+    gtid_set_free(&to->gtids);
+    to->gtids = gtid_set_copy(from->gtids);
+    to->file.len = 0;
+    buf_str(&to->file, buf_view(&from->file));
+    to->offset = from->offset;
+}
+
+void
+position_free(struct position *p)
+{
+    gtid_set_free(&p->gtids);
+    buf_free(&p->file);
+}
+
+struct receiver *
+receiver_new(const struct receiver_settings *settings)
+{
+    struct receiver *r = xcalloc(1, sizeof *r);
+
+    r->set = *settings;
+    r->inflater = binlog_inflater_new();
+    r->at.gtids = gtid_set_new();
+    binlog_stream_init(&r->stream);
+    return r;
+}
+
+void
+receiver_free(struct receiver **rp)
+{
+    struct receiver *r = *rp;
+
+    if (!r) {
+        return;
+    }
+    tables_free(r);
+    binlog_inflater_free(&r->inflater);
+    position_free(&r->at);
+    position_free(&r->hold.before);
+    buf_free(&r->hold.file);
+    buf_free(&r->inflated);
+    buf_free(&r->payload);
+    buf_free(&r->server_id);
+    buf_free(&r->server_version);
+    arena_free(&r->call);
+    free(r);
+    *rp = NULL;
+}
+
+void
+receiver_origin(void *receiver, struct buf *out)
+{
+    const struct receiver *r = receiver;
+    struct buf             gtids = { 0 };
+
+    gtid_set_format(r->at.gtids, &gtids);
+    const struct origin o = {
+        .server = buf_view(&r->server_id),
+        .version = buf_view(&r->server_version),
+        .gtid_set = buf_view(&gtids),
+        .file = buf_view(&r->at.file),
+        .file_offset = r->txn.open ? r->txn.start : r->at.offset,
+        .kept = r->set.kept,
+    };
+    origin_format(&o, out);
+    buf_free(&gtids);
+}
+
+bool
+receiver_full(const struct receiver *r)
+{
+    return r->full;
+}
+
+static void
+show_position(struct receiver *r)
+{
+    struct worker_page *page = r->set.page;
+    struct buf          gtids = { 0 };
+
+    gtid_set_format(r->at.gtids, &gtids);
+    page_set_text(page, PAGE_GTID, buf_view(&gtids));
+    page_set_text(page, PAGE_FILE, buf_view(&r->at.file));
+    atomic_store(&page->file_offset, r->at.offset);
+    atomic_store(&page->relay_offset, relay_published(r->relay));
+    buf_free(&gtids);
+}
+
+static enum weir_status
+housekeeping(struct receiver *r, struct weir_err *err)
+{
+    const int64_t now = clock_steady();
+
+    page_beat(r->set.page);
+    if (now < r->retain_at) {
+        return WEIR_OK;
+    }
+    r->retain_at = now + SECOND / 2;
+    show_position(r);
+    const enum weir_status st = relay_tick(r->relay, err);
+    return st == WEIR_OK && r->set.retain
+               ? r->set.retain(r->set.arg, &r->full, err)
+               : st;
+}
+
+enum weir_status
+receiver_publish(struct receiver *r, struct weir_err *err)
+{
+    const enum weir_status st = relay_publish(r->relay, err);
+
+    return st == WEIR_OK ? housekeeping(r, err) : st;
+}
+
+/* Each second without a transaction to show it: so far has been read. */
+static enum weir_status
+heartbeat(struct receiver *r, struct weir_err *err)
+{
+    uint8_t       fixed[24];
+    struct buf    gtids = { 0 };
+    uint64_t      segment, offset;
+    const int64_t now = clock_steady();
+
+    if (r->txn.open || r->hold.active || !r->positioned ||
+        now < r->heartbeat_at) {
+        return WEIR_OK;
+    }
+    r->heartbeat_at = now + SECOND;
+    gtid_set_format(r->at.gtids, &gtids);
+    put_le64(fixed, (uint64_t)clock_usec());
+    put_le64(fixed + 8, r->at.offset);
+    put_le32(fixed + 16, (uint32_t)gtids.len);
+    put_le32(fixed + 20, (uint32_t)r->at.file.len);
+    const struct iovec parts[] = { { fixed, sizeof fixed },
+                                   { gtids.data, gtids.len },
+                                   { r->at.file.data, r->at.file.len } };
+    enum weir_status st = relay_reserve(
+        r->relay, sizeof fixed + gtids.len + r->at.file.len, 1, &segment, err);
+    if (st == WEIR_OK) {
+        st = relay_append(r->relay, FRAME_HEARTBEAT, 0, parts, 3, &offset,
+                          err);
+    }
+    buf_free(&gtids);
+    if (st == WEIR_OK) {
+        relay_commit(r->relay);
+        r->quiet_moves = false;
+    }
+    return st;
+}
+
+static enum weir_status
+feed_flush(void *arg, struct weir_err *err)
+{
+    struct receiver *r = arg;
+
+    enum weir_status st = hold_check(r, err);
+    if (st == WEIR_OK) {
+        st = heartbeat(r, err);
+    }
+    return st == WEIR_OK ? receiver_publish(r, err) : st;
+}
+
+static enum weir_status
+feed_server(void *arg, struct weir_str id, struct weir_str version,
+            struct weir_err *err)
+{
+    struct receiver *r = arg;
+
+    if (r->server_id.len && id.len && !str_eq(buf_view(&r->server_id), id)) {
+        return weir_fail(
+            err, WEIR_FATAL,
+            "another server answers: \"%.*s\" (version %.*s), and what was "
+            "read so far came from \"%.*s\".  If its log continues the old "
+            "one's, set adopt = on in the pipeline once; else begin anew with "
+            "an empty state directory",
+            STR_ARG(id), STR_ARG(version), STR_ARG(buf_view(&r->server_id)));
+    }
+    r->server_id.len = r->server_version.len = 0;
+    buf_str(&r->server_id, id);
+    buf_str(&r->server_version, version);
+    return WEIR_OK;
+}
+
+static enum weir_status
+feed_position(void *arg, struct weir_str gtid_set, struct weir_str file,
+              uint64_t offset, struct weir_err *err)
+{
+    struct receiver *r = arg;
+
+    if (!r->positioned && relay_is_new(r->relay)) {
+        const enum weir_status st =
+            receiver_begin(r, gtid_set, file, offset, err);
+        if (st != WEIR_OK) {
+            return st;
+        }
+        log_info("begins at %.*s%s%.*s:%llu", STR_ARG(gtid_set),
+                 gtid_set.len ? ", " : "", STR_ARG(file),
+                 (unsigned long long)offset);
+        r->need_origin = gtid_set_empty(r->at.gtids);
+    } else if (file.len) {
+        r->at.file.len = 0;
+        buf_str(&r->at.file, file);
+        r->at.offset = offset;
+    }
+    r->positioned = true;
+    binlog_stream_init(&r->stream);
+    tables_forget_ids(r);
+    page_set_state(r->set.page, PAGE_RUNNING, NULL);
+    return feed_flush(r, err);
+}
+
+enum weir_status
+receiver_begin(struct receiver *r, struct weir_str gtid_set,
+               struct weir_str file, uint64_t offset, struct weir_err *err)
+{
+    if (gtid_set.len) {
+        const enum weir_status st = gtid_set_add(r->at.gtids, gtid_set, err);
+        if (st != WEIR_OK) {
+            return weir_wrap(err, WEIR_FATAL, "the position to begin at");
+        }
+    }
+    r->at.file.len = 0;
+    buf_str(&r->at.file, file);
+    r->at.offset = offset;
+    return WEIR_OK;
+}
+
+void
+receiver_position(const struct receiver *r, struct buf *gtid_set,
+                  struct weir_str *file, uint64_t *offset)
+{
+    gtid_set_format(r->at.gtids, gtid_set);
+    *file = buf_view(&r->at.file);
+    *offset = r->at.offset;
+}
+
+enum weir_status
+receiver_disconnected(struct receiver *r, struct weir_err *err)
+{
+    enum weir_status st = WEIR_OK;
+
+    if (r->hold.active) {
+        st = hold_abandon(r, err);
+        st = st == WEIR_RETRY ? WEIR_OK : st;
+    } else if (r->txn.open) {
+        r->at.offset = r->txn.start;
+        st = relay_cut(r->relay, err);
+    }
+    r->txn = (struct transaction){ 0 };
+    tables_forget_ids(r);
+    if (st != WEIR_OK) {
+        return st;
+    }
+    r->heartbeat_at = 0;
+    st = heartbeat(r, err); /* what was read without leaving a frame */
+    return st == WEIR_OK ? receiver_publish(r, err) : st;
+}
+
+/* ---- Events */
+
+static enum weir_status
+on_rotate(struct receiver *r, const struct binlog_event *ev,
+          struct weir_err *err)
+{
+    struct binlog_rotate rotate;
+    uint8_t              fixed[8];
+    uint64_t             segment, offset;
+
+    enum weir_status st = binlog_rotate_parse(ev, &rotate, err);
+    if (st != WEIR_OK) {
+        return weir_wrap(err, WEIR_FATAL, "ROTATE event");
+    }
+    const bool same = str_eq(rotate.file, buf_view(&r->at.file));
+    r->at.file.len = 0;
+    buf_str(&r->at.file, rotate.file);
+    r->at.offset = rotate.position;
+    if (same || r->txn.open || r->hold.active) {
+        return WEIR_OK;
+    }
+    put_le64(fixed, rotate.position);
+    const struct iovec parts[] = { { fixed, sizeof fixed },
+                                   { r->at.file.data, r->at.file.len } };
+    st = relay_reserve(r->relay, sizeof fixed + r->at.file.len, 1, &segment,
+                       err);
+    if (st == WEIR_OK) {
+        st = relay_append(r->relay, FRAME_ROTATE, 0, parts, 2, &offset, err);
+    }
+    if (st == WEIR_OK) {
+        relay_commit(r->relay);
+    }
+    return st;
+}
+
+static enum weir_status
+on_gtid(struct receiver *r, const struct binlog_event *ev,
+        struct weir_err *err)
+{
+    struct binlog_gtid gtid;
+
+    enum weir_status st = binlog_gtid_parse(ev, &gtid, err);
+    if (st != WEIR_OK) {
+        return weir_wrap(err, WEIR_FATAL, "GTID event");
+    }
+    st = transaction_begin(r, gtid.text, ev, gtid.commit_usec, gtid.thread_id,
+                           err);
+    if (st == WEIR_OK) {
+        /* MariaDB's takes the place of BEGIN, unless one statement is all. */
+        r->txn.begun =
+            ev->type == BINLOG_MARIADB_GTID && !gtid.standalone;
+        r->txn.xa = gtid.prepared_xa;
+    }
+    return st;
+}
+
+static enum weir_status
+on_gtid_list(struct receiver *r, const struct binlog_event *ev,
+             struct weir_err *err)
+{
+    struct buf text = { 0 };
+
+    if (!r->need_origin) {
+        return WEIR_OK;
+    }
+    r->need_origin = false;
+    enum weir_status st = binlog_gtid_list_parse(ev, &text, err);
+    if (st == WEIR_OK && text.len) {
+        st = gtid_set_add(r->at.gtids, buf_view(&text), err);
+    }
+    buf_free(&text);
+    return st == WEIR_OK ? st : weir_wrap(err, WEIR_FATAL, "list of GTIDs");
+}
+
+static enum weir_status
+on_ddl(struct receiver *r, const struct binlog_event *ev,
+       const struct statement *s, struct weir_err *err)
+{
+    bool kept = s->unsure || s->kind == STATEMENT_DATABASE;
+
+    for (size_t i = 0; i < s->ntables; i++) {
+        const struct statement_table *t = &s->tables[i];
+        kept |= tables_kept(r, t->schema, t->name);
+        if (s->kind == STATEMENT_DML || r->txn.skip) {
+            continue;
+        }
+        for (struct known_definition *d = r->definitions; d; d = d->next) {
+            if (d->provisional && str_eq_nocase(d->schema, t->schema) &&
+                str_eq_nocase(d->name, t->name)) {
+                return hold_conflict(r, d, s->verb, err);
+            }
+        }
+        tables_forget(r, t->schema, t->name);
+    }
+    if (s->kind == STATEMENT_DATABASE && !r->txn.skip) {
+        tables_forget(r, s->name, STR(""));
+    }
+    return kept ? transaction_ddl(r, ev, err) : WEIR_OK;
+}
+
+static enum weir_status
+on_savepoint(struct receiver *r, const struct statement *s,
+             struct weir_err *err)
+{
+    if (s->kind == STATEMENT_SAVEPOINT) {
+        r->txn.savepoint_rows = r->txn.rows;
+    } else if (s->kind == STATEMENT_ROLLBACK_TO &&
+               r->txn.rows != r->txn.savepoint_rows) {
+        return weir_fail(
+            err, WEIR_FATAL,
+            "%.*s:%llu: ROLLBACK TO SAVEPOINT %.*s in the log, behind rows of "
+            "tables that are kept: a transaction that also changed a "
+            "non-transactional table.  Begin anew behind it, or leave those "
+            "tables out",
+            STR_ARG(buf_view(&r->at.file)), (unsigned long long)r->at.offset,
+            STR_ARG(s->name));
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status
+on_xa_end(struct receiver *r, const struct statement *s, struct weir_err *err)
+{
+    const bool commit = s->kind == STATEMENT_XA_COMMIT;
+
+    if (commit && s->one_phase) {
+        return transaction_commit(r, err);
+    }
+    if (!commit || r->txn.skip) {
+        return transaction_commit(r, err); /* rolled back: nothing was kept */
+    }
+    return weir_fail(
+        err, WEIR_FATAL,
+        "%.*s:%llu: XA COMMIT %.*s: two-phase XA transactions are not "
+        "followed by this version, and what it changed is not known.  Begin "
+        "anew behind it",
+        STR_ARG(buf_view(&r->at.file)), (unsigned long long)r->at.offset,
+        STR_ARG(s->name));
+}
+
+static enum weir_status
+on_statement(struct receiver *r, const struct binlog_event *ev,
+             const struct statement *s, struct weir_err *err)
+{
+    switch (s->kind) {
+    case STATEMENT_COMMIT:
+        return transaction_commit(r, err);
+    case STATEMENT_ROLLBACK:
+        return transaction_rollback(r, err);
+    case STATEMENT_SAVEPOINT:
+    case STATEMENT_ROLLBACK_TO:
+    case STATEMENT_RELEASE:
+        return on_savepoint(r, s, err);
+    case STATEMENT_XA_END:
+        return WEIR_OK;
+    case STATEMENT_XA_COMMIT:
+    case STATEMENT_XA_ROLLBACK:
+        return on_xa_end(r, s, err);
+    default:
+        break;
+    }
+    if (s->kind != STATEMENT_OTHER) {
+        const enum weir_status st = on_ddl(r, ev, s, err);
+        if (st != WEIR_OK) {
+            return st;
+        }
+    }
+    return r->txn.begun ? WEIR_OK : transaction_commit(r, err);
+}
+
+static enum weir_status
+on_query(struct receiver *r, const struct binlog_event *ev,
+         struct weir_err *err)
+{
+    struct binlog_query query;
+    struct statement    s;
+
+    enum weir_status st = binlog_query_parse(ev, &r->call, &query, err);
+    if (st != WEIR_OK) {
+        return weir_wrap(err, WEIR_FATAL, "QUERY event");
+    }
+    statement_parse(&r->call, query.text, query.schema, query.sql_mode, &s);
+    if (!r->txn.open) { /* no GTIDs in this log */
+        st = transaction_begin(r, "", ev, 0, query.thread_id, err);
+        if (st != WEIR_OK) {
+            return st;
+        }
+    }
+    if (r->txn.thread_id == 0) {
+        r->txn.thread_id = query.thread_id;
+    }
+    if (s.kind == STATEMENT_BEGIN || s.kind == STATEMENT_XA_START) {
+        r->txn.begun = true;
+        r->txn.xa = s.kind == STATEMENT_XA_START;
+        return WEIR_OK;
+    }
+    return on_statement(r, ev, &s, err);
+}
+
+static enum weir_status
+on_xa_prepare(struct receiver *r, const struct binlog_event *ev,
+              struct weir_err *err)
+{
+    bool one_phase;
+    char xid[512];
+
+    const enum weir_status st =
+        binlog_xa_parse(ev, &one_phase, xid, sizeof xid, err);
+    if (st != WEIR_OK) {
+        return weir_wrap(err, WEIR_FATAL, "XA_PREPARE event");
+    }
+    if (one_phase || !r->txn.written) {
+        return transaction_commit(r, err);
+    }
+    return weir_fail(
+        err, WEIR_FATAL,
+        "%.*s:%llu: XA PREPARE %s on a table that is kept: two-phase XA "
+        "transactions are not followed by this version.  Leave its tables out "
+        "(relay { tables }), or begin anew behind it",
+        STR_ARG(buf_view(&r->at.file)), (unsigned long long)r->at.offset, xid);
+}
+
+static enum weir_status on_event(struct receiver *r,
+                                 const struct binlog_event *ev,
+                                 struct weir_err *err);
+
+static enum weir_status
+on_payload(struct receiver *r, const struct binlog_event *ev,
+           struct weir_err *err)
+{
+    enum weir_status st = binlog_inflate_payload(
+        r->inflater, ev, (size_t)r->set.max_event, &r->payload, err);
+    const char *p = r->payload.data;
+    size_t      left = r->payload.len;
+
+    while (st == WEIR_OK && left > 0) {
+        struct binlog_event inner;
+        st = binlog_event_parse_inner(&r->stream, p, left, &inner, err);
+        if (st == WEIR_OK && inner.type == BINLOG_TRANSACTION_PAYLOAD) {
+            st = weir_fail(err, WEIR_REJECT, "a payload inside a payload");
+        }
+        if (st == WEIR_OK) {
+            st = on_event(r, &inner, err);
+            p += inner.len;
+            left -= inner.len;
+        }
+    }
+    return st == WEIR_REJECT ? weir_wrap(err, WEIR_FATAL,
+                                         "compressed transaction") : st;
+}
+
+static enum weir_status
+on_heartbeat(struct receiver *r, const struct binlog_event *ev,
+             struct weir_err *err)
+{
+    struct binlog_rotate at;
+
+    const enum weir_status st =
+        binlog_heartbeat_parse(&r->stream, ev, &at, err);
+    if (st != WEIR_OK) {
+        return weir_wrap(err, WEIR_FATAL, "HEARTBEAT event");
+    }
+    if (!r->txn.open && at.file.len && at.position > r->at.offset &&
+        str_eq(at.file, buf_view(&r->at.file))) {
+        r->at.offset = at.position;
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status
+on_other(struct receiver *r, const struct binlog_event *ev,
+         struct weir_err *err)
+{
+    struct weir_str message;
+
+    switch (ev->type) {
+    case BINLOG_INCIDENT:
+        if (binlog_incident_parse(ev, &message, err) != WEIR_OK) {
+            message = STR("no message");
+        }
+        return weir_fail(
+            err, WEIR_FATAL,
+            "%.*s:%llu: the server logged an incident (\"%.*s\"): changes may "
+            "be missing from its log.  Copy the tables anew and begin behind "
+            "it", STR_ARG(buf_view(&r->at.file)),
+            (unsigned long long)r->at.offset, STR_ARG(message));
+    case BINLOG_STOP:
+    case BINLOG_INTVAR:
+    case BINLOG_RAND:
+    case BINLOG_USER_VAR:
+    case BINLOG_IGNORABLE:
+    case BINLOG_ROWS_QUERY:
+    case BINLOG_ANNOTATE_ROWS:
+    case BINLOG_CHECKPOINT:
+    case BINLOG_START_ENCRYPTION:
+    case BINLOG_TRANSACTION_CONTEXT:
+    case BINLOG_VIEW_CHANGE:
+        return WEIR_OK;
+    default:
+        break;
+    }
+    if (ev->flags & BINLOG_F_IGNORABLE) {
+        return WEIR_OK;
+    }
+    return weir_fail(err, WEIR_FATAL,
+                     "%.*s:%llu: event type %d, which this version does not "
+                     "know and which may not be passed over: a newer weir is "
+                     "needed", STR_ARG(buf_view(&r->at.file)),
+                     (unsigned long long)r->at.offset, (int)ev->type);
+}
+
+static enum weir_status
+on_format(struct receiver *r, const struct binlog_event *ev,
+          struct weir_err *err)
+{
+    tables_forget_ids(r);
+    /* `created` is set at a server's start: what it had not finished before is
+     * rolled back. */
+    if (!r->txn.open || ev->body_len < 56 || get_le32(ev->body + 52) == 0) {
+        return WEIR_OK;
+    }
+    r->txn.gtid[0] = '\0';
+    return transaction_rollback(r, err);
+}
+
+static enum weir_status
+on_event(struct receiver *r, const struct binlog_event *ev,
+         struct weir_err *err)
+{
+    if (binlog_is_rows(ev->type)) {
+        return transaction_rows(r, ev, err);
+    }
+    switch (ev->type) {
+    case BINLOG_TABLE_MAP:
+        return tables_map(r, ev, err);
+    case BINLOG_XID:
+        return transaction_commit(r, err);
+    case BINLOG_QUERY:
+    case BINLOG_QUERY_COMPRESSED:
+        return on_query(r, ev, err);
+    case BINLOG_GTID:
+    case BINLOG_GTID_TAGGED:
+    case BINLOG_ANONYMOUS_GTID:
+    case BINLOG_MARIADB_GTID:
+        return on_gtid(r, ev, err);
+    case BINLOG_GTID_LIST:
+    case BINLOG_PREVIOUS_GTIDS:
+        return on_gtid_list(r, ev, err);
+    case BINLOG_ROTATE:
+        return on_rotate(r, ev, err);
+    case BINLOG_FORMAT:
+        return on_format(r, ev, err);
+    case BINLOG_HEARTBEAT:
+    case BINLOG_HEARTBEAT_V2:
+        return on_heartbeat(r, ev, err);
+    case BINLOG_XA_PREPARE:
+        return on_xa_prepare(r, ev, err);
+    case BINLOG_TRANSACTION_PAYLOAD:
+        return on_payload(r, ev, err);
+    default:
+        return on_other(r, ev, err);
+    }
+}
+
+/* A header's position has 32 bits only; files may be larger. */
+static void
+move(struct receiver *r, const struct binlog_event *ev)
+{
+    if (ev->log_pos == 0 || (ev->flags & BINLOG_F_ARTIFICIAL) ||
+        ev->type == BINLOG_HEARTBEAT || ev->type == BINLOG_HEARTBEAT_V2) {
+        return;
+    }
+    uint64_t at = (r->at.offset & ~(uint64_t)UINT32_MAX) | ev->log_pos;
+    if (at < r->at.offset) {
+        at += (uint64_t)1 << 32;
+    }
+    r->at.offset = at;
+}
+
+/* Damaged on its way, it is right the next time; in the file, it is not. */
+static enum weir_status
+bad_event(struct receiver *r, struct weir_err *err)
+{
+    r->bad_checksums++;
+    return weir_wrap(err,
+                     r->bad_checksums < CHECKSUM_TRIES ? WEIR_RETRY
+                                                       : WEIR_FATAL,
+                     "event behind %.*s:%llu", STR_ARG(buf_view(&r->at.file)),
+                     (unsigned long long)r->at.offset);
+}
+
+static enum weir_status
+feed_binlog(void *arg, const void *event, size_t len, struct weir_err *err)
+{
+    struct receiver    *r = arg;
+    struct binlog_event ev;
+
+    if (len > (uint64_t)r->set.max_event) {
+        return weir_fail(err, WEIR_FATAL,
+                         "an event of %zu bytes behind %.*s:%llu: more than "
+                         "relay { max_event }", len,
+                         STR_ARG(buf_view(&r->at.file)),
+                         (unsigned long long)r->at.offset);
+    }
+    enum weir_status st = binlog_event_parse(&r->stream, event, len, &ev, err);
+    if (st != WEIR_OK) {
+        return bad_event(r, err);
+    }
+    arena_reset(&r->call);
+    move(r, &ev);
+    atomic_fetch_add_explicit(&r->set.page->bytes, len, memory_order_relaxed);
+    st = on_event(r, &ev, err);
+    if (st == WEIR_OK && !r->txn.open) {
+        r->bad_checksums = 0;
+    }
+    return st;
+}
+
+const struct feed_ops receiver_feed_ops = {
+    .server = feed_server,
+    .position = feed_position,
+    .binlog = feed_binlog,
+    .flush = feed_flush,
+    .define = tables_define,
+    .define_key = tables_define_key,
+    .define_at = tables_define_at,
+};

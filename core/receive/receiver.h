@@ -1,0 +1,65 @@
+/*
+ * receiver.h - the source worker's work: binlog events, as a source module
+ * feeds them, become whole transactions in the relay.  Checks checksums, puts
+ * DDL and rows of the tables that are kept into frames, finds table
+ * definitions, notes the position.  Knows no server: what it has to ask, it
+ * asks through the settings.  One thread.
+ */
+#ifndef WEIR_RECEIVE_RECEIVER_H
+#define WEIR_RECEIVE_RECEIVER_H
+
+#include <stdbool.h>
+
+#include <weir/module.h>
+
+#include "base/buf.h"
+#include "base/page.h"
+#include "module/instance.h"
+#include "relay/relay.h"
+
+struct receiver_settings {
+    struct weir_list    kept; /* globs of database.table; none: all */
+    int64_t             max_event;        /* bytes, inflated */
+    int64_t             schema_wait_usec; /* see hold.c */
+    struct worker_page *page;
+    /* Describes a table through receiver_feed_ops' define calls; NULL where
+     * the source can't. */
+    enum weir_status (*describe)(void *arg, struct weir_str schema,
+                                 struct weir_str table, struct weir_err *err);
+    /* Lets go of old segments; called about once a second.  Sets *full while
+     * what sinks still need fills the relay. */
+    enum weir_status (*retain)(void *arg, bool *full, struct weir_err *err);
+    void *arg;
+};
+
+struct receiver;
+
+struct receiver *receiver_new(const struct receiver_settings *settings);
+void             receiver_free(struct receiver **r);
+
+/* relay_settings.origin, with the receiver as its argument. */
+void receiver_origin(void *receiver, struct buf *out);
+/* Finds out where the relay ends: from the origin and frames of its last
+ * segment.  Once, before the first feed. */
+enum weir_status receiver_resume(struct receiver *r, struct relay *relay,
+                                 const char *dir, const char *page_path,
+                                 struct weir_err *err);
+
+/* Where a source has to go on; all empty: nothing was ever read. */
+void receiver_position(const struct receiver *r, struct buf *gtid_set,
+                       struct weir_str *file, uint64_t *offset);
+/* Another position for a relay that has none yet: where the sinks are. */
+enum weir_status receiver_begin(struct receiver *r, struct weir_str gtid_set,
+                                struct weir_str file, uint64_t offset,
+                                struct weir_err *err);
+/* The connection is gone, or run() has ended: takes the open transaction back
+ * and publishes what is whole. */
+enum weir_status receiver_disconnected(struct receiver *r,
+                                       struct weir_err *err);
+/* Whether the last RETRY was for want of room. */
+bool receiver_full(const struct receiver *r);
+
+/* What a source instance's calls go to, with the receiver as `arg`. */
+extern const struct feed_ops receiver_feed_ops;
+
+#endif

@@ -1,0 +1,138 @@
+/*
+ * resume.c - where the relay ends, in the source's terms: the origin of its last
+ * segment, moved on by the frames in it.
+ */
+#include "receive/internal.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "relay/follow.h"
+#include "relay/origin.h"
+
+static void
+set_file(struct receiver *r, struct weir_str file, uint64_t offset)
+{
+    r->at.file.len = 0;
+    buf_str(&r->at.file, file);
+    r->at.offset = offset;
+}
+
+static enum weir_status
+take_frame(struct receiver *r, const struct frame *f, struct weir_str *gtid,
+           struct arena *a, struct weir_err *err)
+{
+    struct reader   p = reader_of(f->payload.data, f->payload.len);
+    struct weir_str file;
+
+    switch (f->type) {
+    case FRAME_TXN_HEAD: {
+        read_bytes(&p, 40);
+        const uint64_t gtid_len = read_le(&p, 2);
+        const uint64_t file_len = read_le(&p, 2);
+        read_bytes(&p, 4);
+        *gtid = arena_str(a, read_str(&p, gtid_len));
+        file = read_str(&p, file_len);
+        set_file(r, file, r->at.offset);
+        break;
+    }
+    case FRAME_COMMIT:
+        read_bytes(&p, 8);
+        r->at.offset = read_le(&p, 8);
+        if (gtid->len && gtid_set_add(r->at.gtids, *gtid, err) != WEIR_OK) {
+            return WEIR_FATAL;
+        }
+        arena_reset(a);
+        *gtid = STR("");
+        break;
+    case FRAME_ROTATE: {
+        const uint64_t offset = read_le(&p, 8);
+        set_file(r, read_str(&p, reader_left(&p)), offset);
+        break;
+    }
+    case FRAME_HEARTBEAT: {
+        read_bytes(&p, 8);
+        const uint64_t offset = read_le(&p, 8);
+        const uint64_t gtids_len = read_le(&p, 4);
+        const uint64_t file_len = read_le(&p, 4);
+        const struct weir_str gtids = read_str(&p, gtids_len);
+        file = read_str(&p, file_len);
+        set_file(r, file, offset);
+        if (gtids.len && gtid_set_add(r->at.gtids, gtids, err) != WEIR_OK) {
+            return WEIR_FATAL;
+        }
+        break;
+    }
+    default:
+        break;
+    }
+    return p.bad ? weir_fail(err, WEIR_FATAL,
+                             "the frame at %llu is too short",
+                             (unsigned long long)f->offset)
+                 : WEIR_OK;
+}
+
+static enum weir_status
+take_origin(struct receiver *r, struct follower *f, struct weir_err *err)
+{
+    struct arena  a = { 0 };
+    struct origin o;
+
+    enum weir_status st = origin_parse(&a, follower_origin(f), &o, err);
+    if (st == WEIR_OK && o.gtid_set.len) {
+        st = gtid_set_add(r->at.gtids, o.gtid_set, err);
+    }
+    if (st == WEIR_OK) {
+        set_file(r, o.file, o.file_offset);
+        buf_str(&r->server_id, o.server);
+        buf_str(&r->server_version, o.version);
+    }
+    arena_free(&a);
+    return st == WEIR_OK ? st : weir_wrap(err, WEIR_FATAL, "relay");
+}
+
+static enum weir_status
+read_last_segment(struct receiver *r, struct follower *f, struct weir_err *err)
+{
+    struct arena    a = { 0 };
+    struct frame    frame;
+    struct weir_str gtid = STR("");
+
+    enum weir_status st = follower_seek(f, relay_committed(r->relay), err);
+    if (st == WEIR_OK) {
+        st = follower_seek(f, follower_segment(f), err);
+    }
+    if (st == WEIR_OK) {
+        st = take_origin(r, f, err);
+    }
+    while (st == WEIR_OK) {
+        st = follower_next(f, &frame, err);
+        if (st == WEIR_OK) {
+            st = take_frame(r, &frame, &gtid, &a, err);
+        }
+    }
+    arena_free(&a);
+    return st == WEIR_DROP ? WEIR_OK : st;
+}
+
+enum weir_status
+receiver_resume(struct receiver *r, struct relay *relay, const char *dir,
+                const char *page_path, struct weir_err *err)
+{
+    struct follower *f;
+
+    r->relay = relay;
+    if (relay_is_new(relay)) {
+        return WEIR_OK;
+    }
+    /* The source worker reads its own relay as any sink does, in slot 0, whose
+     * sleeping word is only set while a follower waits: this one never does. */
+    enum weir_status st = follower_open(dir, page_path, 0, &f, err);
+    if (st == WEIR_OK) {
+        st = read_last_segment(r, f, err);
+        follower_close(&f);
+    }
+    return st == WEIR_OK ? st : weir_wrap(err, WEIR_FATAL, "resume");
+}
