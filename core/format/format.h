@@ -16,6 +16,7 @@
 struct weir_format { /* made once for a directive; shared by all tables */
     const char *name; /* "weir", "row" */
     bool        decimals_as_string;
+    struct weir_str note; /* more of metadata: `,"name":value`, or nothing */
     /* What a writer prepares for a table is its own affair: */
     const struct format_ops *ops;
 };
@@ -26,7 +27,8 @@ enum weir_status format_find(struct arena *a, const char *text,
                              const struct weir_format **out,
                              struct weir_err *err);
 
-/* What is the same for all events of one version of a table. */
+/* What is the same for all events of one version of a table, which outlives
+ * it.  Used by one thread at a time. */
 struct format_table;
 struct format_table *format_table_new(const struct weir_format *f,
                                       const struct weir_table *table);

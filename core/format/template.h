@@ -25,22 +25,25 @@ struct weir_template {
 };
 
 /* FATAL: unbalanced braces, an empty name.  With WEIR_PATH also a template that
- * is absolute behind a column, or has ".." in its text. */
+ * is empty, has ".." in its text or ends in '/'. */
 enum weir_status template_parse(struct arena *a, const char *text,
                                 unsigned flags,
                                 const struct weir_template **out,
                                 struct weir_err *err);
 
 /* The columns of a table that it names: out[i] for part i, UINT32_MAX for other
- * kinds.  REJECT: the table has no such column (says which, and its columns). */
+ * kinds.  A name in other letter case is found where there is none in the same.
+ * REJECT: the table has no such column (says which, and its columns). */
 enum weir_status template_bind(const struct weir_template *t,
                                const struct weir_table *table, uint32_t *out,
                                struct weir_err *err);
 
-/* Filled in from one image.  With WEIR_PATH what a column, database or table
- * brings can't leave its place: '/', NUL, a leading '.' and what is not
- * printable are written %2F-like, and names are cut to 255 bytes.  REJECT: a
- * NULL or ABSENT column. */
+/* Filled in from one image, behind what is in `out`.  With WEIR_PATH what a
+ * column, database or table brings can't leave its place: '/', '\\', '%', a
+ * leading '.' and control characters are written %2F-like, an empty value is
+ * "%", and of what would make a name longer than 255 bytes the rest is replaced
+ * by "~" and a hash of the whole.  REJECT: a NULL or ABSENT column; `out` is as
+ * it was. */
 enum weir_status template_expand(const struct weir_template *t,
                                  const uint32_t *bound,
                                  const struct weir_table *table,
@@ -48,7 +51,8 @@ enum weir_status template_expand(const struct weir_template *t,
                                  struct buf *out, struct weir_err *err);
 
 /* Where all columns are `*`: a glob (Redis's SCAN MATCH), with glob characters
- * of the text escaped.  `literal` is how many bytes stand before the first
+ * of the text escaped.  Without a table {database} and {table} stand as they
+ * are.  `literal` is how many bytes stand before the first
  * star. */
 void template_glob(const struct weir_template *t,
                    const struct weir_table *table, struct buf *out,

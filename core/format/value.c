@@ -1,0 +1,230 @@
+/* value.c - see value.h. */
+#include "format/value.h"
+
+#include <math.h>
+
+#include "format/digits.h"
+#include "format/format.h"
+#include "format/json.h"
+#include "format/shortest.h"
+
+enum { WIDE = 32 }; /* names are copied this many bytes at a time */
+
+_Static_assert((int)VALUE_ROOM >= (int)DIGITS_TIME + 4, "a quoted time fits");
+_Static_assert((int)VALUE_ROOM >= (int)SHORTEST_ROOM, "a double fits");
+
+static inline bool
+is_zero_date(const struct weir_time *t)
+{
+    return t->year == 0 && t->month == 0 && t->day == 0;
+}
+
+static char *
+put_datetime(char *p, const struct weir_time *t, unsigned scale, char between)
+{
+    p = digits_date(p, t);
+    *p++ = between;
+    return digits_clock(p, t, scale);
+}
+
+/* An instant of time says that it is one; a zero date is none. */
+static char *
+put_timestamp(char *p, const struct weir_time *t, unsigned scale)
+{
+    if (is_zero_date(t)) {
+        return put_datetime(p, t, scale, ' ');
+    }
+    p = put_datetime(p, t, scale, 'T');
+    *p++ = 'Z';
+    return p;
+}
+
+static char *
+put_text(char *p, const char *text)
+{
+    const size_t n = strlen(text);
+    memcpy(p, text, n);
+    return p + n;
+}
+
+/* No server stores what isn't finite, but bytes may say anything. */
+static char *
+put_double(char *p, const struct weir_column *c, double d, const char *quote)
+{
+    if (!isfinite(d)) {
+        p = put_text(p, quote);
+        p = put_text(p, isnan(d) ? "NaN" : d < 0 ? "-Infinity" : "Infinity");
+        return put_text(p, quote);
+    }
+    if (c->facets & WEIR_FLOAT) {
+        return shortest_float(p, (float)d);
+    }
+    return shortest_double(p, d);
+}
+
+/* p has VALUE_ROOM behind it, and afterwards `keep`. */
+static inline char *
+value_json(struct buf *out, char *p, size_t keep, const struct weir_column *c,
+           const struct weir_value *v, bool decimals_as_string)
+{
+    switch (v->type) {
+    case WEIR_ABSENT:
+    case WEIR_NULL:
+        memcpy(p, "null", 4);
+        return p + 4;
+    case WEIR_INT:
+        return digits_i64(p, v->i);
+    case WEIR_UINT:
+        return digits_u64(p, v->u);
+    case WEIR_DOUBLE:
+        return put_double(p, c, v->d, "\"");
+    case WEIR_DECIMAL:
+        return json_number(out, p, keep, v->s, decimals_as_string);
+    case WEIR_TEXT:
+        return json_string(out, p, keep, v->s);
+    case WEIR_BYTES:
+        return json_base64(out, p, keep, v->s);
+    case WEIR_JSON:
+        return json_embed(out, p, keep, v->s);
+    case WEIR_DATE:
+        *p++ = '"';
+        p = digits_date(p, &v->t);
+        break;
+    case WEIR_TIME:
+        *p++ = '"';
+        p = digits_clock(p, &v->t, c->scale);
+        break;
+    case WEIR_DATETIME:
+        *p++ = '"';
+        p = put_datetime(p, &v->t, c->scale, ' ');
+        break;
+    case WEIR_TIMESTAMP:
+        *p++ = '"';
+        p = put_timestamp(p, &v->t, c->scale);
+        break;
+    }
+    *p++ = '"';
+    return p;
+}
+
+void
+format_json_value(const struct weir_column *column, const struct weir_value *v,
+                  bool decimals_as_string, struct buf *out)
+{
+    char *p = buf_need(out, VALUE_ROOM);
+    p = value_json(out, p, 0, column, v, decimals_as_string);
+    out->len = (size_t)(p - out->data);
+}
+
+void
+format_json_string(struct weir_str s, struct buf *out)
+{
+    char *p = json_string(out, buf_need(out, VALUE_ROOM), 0, s);
+    out->len = (size_t)(p - out->data);
+}
+
+void
+format_text(const struct weir_column *column, const struct weir_value *v,
+            struct buf *out)
+{
+    char *const start = buf_need(out, VALUE_ROOM);
+    char       *p = start;
+
+    switch (v->type) {
+    case WEIR_ABSENT:
+    case WEIR_NULL:
+        return;
+    case WEIR_DECIMAL:
+    case WEIR_TEXT:
+    case WEIR_BYTES:
+    case WEIR_JSON:
+        buf_str(out, v->s);
+        return;
+    case WEIR_INT:
+        p = digits_i64(p, v->i);
+        break;
+    case WEIR_UINT:
+        p = digits_u64(p, v->u);
+        break;
+    case WEIR_DOUBLE:
+        p = put_double(p, column, v->d, "");
+        break;
+    case WEIR_DATE:
+        p = digits_date(p, &v->t);
+        break;
+    case WEIR_TIME:
+        p = digits_clock(p, &v->t, column->scale);
+        break;
+    case WEIR_DATETIME:
+    case WEIR_TIMESTAMP:
+        p = put_datetime(p, &v->t, column->scale, ' ');
+        break;
+    }
+    out->len += (size_t)(p - start);
+}
+
+void
+image_prepare(struct arena *a, const struct weir_table *table,
+              bool decimals_as_string, struct image_names *out)
+{
+    struct buf text = { 0 };
+    uint32_t  *offsets = arena_array(a, (size_t)table->ncolumns + 1,
+                                     sizeof *offsets);
+
+    for (uint32_t i = 0; i < table->ncolumns; i++) {
+        buf_byte(&text, ',');
+        format_json_string(table->columns[i]->name, &text);
+        buf_byte(&text, ':');
+        offsets[i + 1] = (uint32_t)text.len;
+    }
+    const size_t room =
+        text.len + (size_t)table->ncolumns * VALUE_ROOM + WIDE + VALUE_ROOM;
+    memset(buf_need(&text, WIDE), 0, WIDE);
+    *out = (struct image_names){
+        .n = table->ncolumns,
+        .bytes = arena_copy(a, text.data, text.len + WIDE),
+        .offsets = offsets,
+        .room = room,
+        .decimals_as_string = decimals_as_string,
+        .columns = table->columns,
+    };
+    buf_free(&text);
+}
+
+static inline char *
+put_name(const struct image_names *names, uint32_t i, char *p)
+{
+    const char  *from = names->bytes + names->offsets[i];
+    const size_t n = names->offsets[i + 1] - names->offsets[i];
+    memcpy(p, from, WIDE); /* most fit; the rest is written over */
+    if (n > WIDE) {
+        memcpy(p, from, n);
+    }
+    return p + n;
+}
+
+char *
+image_json(const struct image_names *names, struct buf *out, char *p,
+           size_t keep, const struct weir_value *image)
+{
+    keep += names->room;
+    p = json_room(out, p, keep);
+    if (image == NULL) {
+        memcpy(p, "null", 4);
+        return p + 4;
+    }
+    const size_t start = (size_t)(p - out->data);
+    for (uint32_t i = 0; i < names->n; i++) {
+        if (image[i].type != WEIR_ABSENT) {
+            p = put_name(names, i, p);
+            p = value_json(out, p, keep, names->columns[i], &image[i],
+                           names->decimals_as_string);
+        }
+    }
+    if (out->data + start == p) {
+        *p++ = ',';
+    }
+    out->data[start] = '{'; /* in place of the first comma */
+    *p++ = '}';
+    return p;
+}
