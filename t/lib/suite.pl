@@ -29,6 +29,7 @@ my $seed  = $ENV{WEIR_SEED} //= int(rand(1_000_000_000));
 my $begin = time;
 my $jobs  = do { chomp(my $n = `nproc 2>/dev/null` || 2); $n };
 my ($passed, $failed, @failures, @skips) = (0, 0);
+my %built;
 
 $ENV{WEIR_SOURCE} = $source;
 $ENV{WEIR_LONG}   = $long ? 1 : 0;
@@ -168,6 +169,7 @@ sub build
         logged($log, 600, $dir, 'make', "-j$jobs", $target)
             or return fail_log($log);
     }
+    $built{$name} = 1;
     return one_passed();
 }
 
@@ -178,7 +180,7 @@ sub one_passed { $passed++; return 1 }
 sub need_build
 {
     my ($name) = @_;
-    return 1 if -x "$top/$name/inst/sbin/weir";
+    return 1 if $built{$name};
     print "  ($name is not built)\n";
     return 0;
 }
@@ -260,10 +262,7 @@ sub tests
 sub wanted_file
 {
     my ($file) = @_;
-    my $only = $option{only} // return 1;
-    return grep { index($_->[0], $only) >= 0 } @steps
-        ? 1
-        : index($file, $only) >= 0;
+    return !defined $option{only} || only_steps() || index($file, $option{only}) >= 0;
 }
 
 sub count_parsers
@@ -308,10 +307,11 @@ sub distcheck
 
 sub run_steps
 {
+    my $wanted = defined $option{only} ? only_wanted() : undef;
     for my $step (@steps) {
         my ($name, $in, $limit, $code) = @$step;
         next if $in !~ /\b$which\b/;
-        next if defined $option{only} && !step_wanted($name);
+        next if $wanted && !$wanted->{$name};
         if ($option{budget} && time - $begin > 60 * $option{budget}) {
             push @skips, "$name: not run, $option{budget} minutes are over";
             next;
@@ -324,24 +324,31 @@ sub run_steps
     }
 }
 
-# --only names a step, or test files: then the steps that hold them, and the
-# builds that they need.
-sub step_wanted
+# The steps of this run whose name holds --only; none: it names test files.
+sub only_steps
 {
-    my ($name) = @_;
-    my $only = $option{only};
-    return 1 if index($name, $only) >= 0;
-    if (!grep { index($_->[0], $only) >= 0 } @steps) {
-        my @holders = map { m{t/(\w+)/} } grep { index($_, $only) >= 0 }
+    return grep { index($_, $option{only}) >= 0 }
+        map { $_->[0] } grep { $_->[1] =~ /\b$which\b/ } @steps;
+}
+
+# --only: the steps it names, or those that hold the files it names, and the
+# builds that they need.
+sub only_wanted
+{
+    my @names = only_steps();
+    if (!@names) {
+        my %holder = map { m{t/(\w+)/[^/]*$} ? ($1 => 1) : () }
+            grep { index($_, $option{only}) >= 0 }
             glob "$source/t/{lint,live,reload,fault}/*.t";
-        return 1 if grep { $_ eq $name } @holders;
-        return $name eq 'gcc-build';
+        @names = keys %holder;
     }
-    return 0 if $name !~ /-build$/;
-    my ($build) = $name =~ /^(\w+)-build/;
-    return 1 if $only =~ /^\Q$build\E-/;
-    return $build eq 'gcc'
-        && !grep { index($_, $only) >= 0 } qw(clang asan fuzz);
+    my %wanted = map { $_ => 1 } @names;
+    for my $name (@names) {
+        $wanted{"$1-build"} = 1 if $name =~ /^(clang|asan)-/;
+        $wanted{'gcc-build'} = 1
+            if $name !~ /^(?:clang|asan)-/ && $name ne 'fuzz';
+    }
+    return \%wanted;
 }
 
 if ($option{list}) {
@@ -352,10 +359,10 @@ $| = 1;
 make_path($top);
 print "seed $seed (WEIR_SEED=$seed t/run repeats it); builds in $top\n";
 run_steps();
+note_failure('nothing was run') if !$passed && !$failed;
 printf "took %s\n", seconds($begin);
 my %said;
 print map { "skipped: $_\n" } grep { !$said{$_}++ } @skips;
 print map { "FAILED: $_\n" } @failures;
-note_failure('nothing was run') if !$passed && !$failed;
 print "$passed passed, $failed failed\n";
 exit($failed ? 1 : 0);
