@@ -38,6 +38,7 @@ struct relay_settings {
     /* Writes the origin of a segment that is about to begin. */
     void (*origin)(void *arg, struct buf *out);
     void *arg;
+    int64_t (*now)(void); /* nanoseconds since 1970; NULL: the clock */
 };
 
 struct relay;
