@@ -76,9 +76,15 @@ arena_grow(struct arena *a, size_t size)
     if (block < size) {
         block = size;
     }
-    struct arena_block *b = xmalloc(sizeof *b + block);
+    struct arena_block *b = a->spare;
+    if (b && b->size >= size) {
+        a->spare = b->older;
+        block = b->size;
+    } else {
+        b = xmalloc(sizeof *b + block);
+        b->size = block;
+    }
     b->older = a->blocks;
-    b->size = block;
     a->blocks = b;
     a->next = b->data;
     a->end = b->data + block;
@@ -117,15 +123,18 @@ arena_array(struct arena *a, size_t n, size_t size)
 void
 arena_reset(struct arena *a)
 {
-    struct arena_block *b = a->blocks;
-    while (b && b->older) {
+    for (struct arena_block *b = a->blocks; b;) {
         struct arena_block *older = b->older;
-        free(b);
+        if (b->size > LARGEST_BLOCK) {
+            free(b);
+        } else {
+            b->older = a->spare;
+            a->spare = b;
+        }
         b = older;
     }
-    a->blocks = b;
-    a->next = b ? b->data : NULL;
-    a->end = b ? b->data + b->size : NULL;
+    a->blocks = NULL;
+    a->next = a->end = NULL;
     a->used = 0;
 }
 
@@ -133,7 +142,11 @@ void
 arena_free(struct arena *a)
 {
     arena_reset(a);
-    free(a->blocks);
+    while (a->spare) {
+        struct arena_block *b = a->spare;
+        a->spare = b->older;
+        free(b);
+    }
     arena_init(a);
 }
 

@@ -17,13 +17,13 @@ struct arena_block;
 
 struct arena {
     char               *next, *end;
-    struct arena_block *blocks;
+    struct arena_block *blocks, *spare;
     size_t              used; /* bytes handed out since the last reset */
 };
 
 /* An arena may also simply be zeroed: { 0 } is an empty one. */
 void arena_init(struct arena *a);
-/* Gives everything back but the first block, which is used again. */
+/* Everything is given back; blocks of ordinary size are kept for the next use. */
 void arena_reset(struct arena *a);
 void arena_free(struct arena *a);
 

@@ -1,0 +1,136 @@
+/*
+ * ddl.c - statements of the stream as events: DDL and TRUNCATE, each alone in
+ * its batch.  Data that a statement changed can't be known from here, so a sink
+ * that wants the table stops.
+ */
+#include "deliver/internal.h"
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/str.h"
+
+enum { DDL_PREFIX = 16 };
+
+static enum weir_status
+parse_frame(struct deliverer *d, const struct frame *f,
+            struct binlog_query *query, struct weir_err *err)
+{
+    struct binlog_stream stream;
+    struct binlog_event  ev;
+
+    binlog_stream_init(&stream);
+    stream.npost = sizeof stream.post_header; /* framed and checked before */
+    enum weir_status st = binlog_event_parse_inner(
+        &stream, f->payload.data + DDL_PREFIX, f->payload.len - DDL_PREFIX,
+        &ev, err);
+    if (st == WEIR_OK) {
+        st = binlog_query_parse(&ev, &d->batch.arena, query, err);
+    }
+    return st == WEIR_OK ? st
+                         : weir_wrap(err, WEIR_FATAL,
+                                     "relay: the DDL frame at %llu",
+                                     (unsigned long long)f->offset);
+}
+
+static enum weir_status
+changed_by_statement(const struct deliverer *d, const struct frame *f,
+                     const struct statement_table *t,
+                     const struct statement *s, struct weir_err *err)
+{
+    return weir_fail(
+        err, WEIR_REJECT,
+        "table %.*s.%.*s%s was changed by a statement (%.*s at %.*s:%llu), "
+        "which says nothing of its rows.  Set binlog_format=ROW on the server, "
+        "for all sessions; copy the table anew, or leave it out of this sink "
+        "to go on",
+        STR_ARG(t->schema), STR_ARG(t->name),
+        s->unsure ? " (or another one)" : "", STR_ARG(s->verb),
+        STR_ARG(d->txn->file),
+        (unsigned long long)get_le64(f->payload.data + 8));
+}
+
+static enum weir_status
+check_dml(const struct deliverer *d, const struct frame *f,
+          const struct statement *s, struct weir_err *err)
+{
+    for (size_t i = 0; i < s->ntables; i++) {
+        const struct statement_table *t = &s->tables[i];
+        if (s->unsure || view_routed(d, t->schema, t->name)) {
+            return changed_by_statement(d, f, t, s, err);
+        }
+    }
+    return WEIR_OK;
+}
+
+static const struct weir_ddl *
+make_ddl(struct deliverer *d, const struct binlog_query *q,
+         const struct statement *s)
+{
+    struct arena    *a = &d->batch.arena;
+    struct weir_ddl *ddl = arena_alloc(a, sizeof *ddl);
+
+    *ddl = (struct weir_ddl){
+        .kind = s->verb,
+        .schema = arena_str(a, q->schema),
+        .text = arena_str(a, q->text),
+        .sql_mode = q->sql_mode,
+        .flags2 = q->flags2,
+        .time_zone = arena_str(a, q->time_zone),
+    };
+    return ddl;
+}
+
+static enum weir_status
+add_truncate(struct deliverer *d, const struct frame *f,
+             const struct statement_table *t, const struct weir_ddl *ddl,
+             bool *added, struct weir_err *err)
+{
+    struct view *v;
+
+    if (!view_routed(d, t->schema, t->name)) {
+        return WEIR_OK;
+    }
+    const enum weir_status st = view_by_name(d, t->schema, t->name, &v, err);
+    if (st != WEIR_OK || !v->wanted || !(v->ops & 1u << WEIR_TRUNCATE)) {
+        return st;
+    }
+    struct weir_event *ev = fill_add(d, v, f);
+    ev->op = WEIR_TRUNCATE;
+    ev->ddl = ddl;
+    *added = true;
+    return WEIR_OK;
+}
+
+enum weir_status
+fill_ddl(struct deliverer *d, const struct frame *f, bool *added,
+         struct weir_err *err)
+{
+    struct binlog_query query;
+    struct statement    s;
+
+    *added = false;
+    enum weir_status st = parse_frame(d, f, &query, err);
+    if (st != WEIR_OK) {
+        return st;
+    }
+    statement_parse(&d->batch.arena, query.text, query.schema, query.sql_mode,
+                    &s);
+    if (s.kind == STATEMENT_DML) {
+        return check_dml(d, f, &s, err);
+    }
+    const struct weir_ddl *ddl = make_ddl(d, &query, &s);
+    if (s.kind == STATEMENT_TRUNCATE && s.ntables == 1) {
+        return add_truncate(d, f, &s.tables[0], ddl, added, err);
+    }
+    bool wanted = s.unsure || s.kind == STATEMENT_DATABASE;
+    for (size_t i = 0; i < s.ntables; i++) {
+        wanted |= view_routed(d, s.tables[i].schema, s.tables[i].name);
+    }
+    if (wanted) {
+        struct weir_event *ev = fill_add(d, NULL, f);
+        ev->op = WEIR_DDL;
+        ev->ddl = ddl;
+        *added = true;
+    }
+    return WEIR_OK;
+}

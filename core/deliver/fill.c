@@ -1,0 +1,646 @@
+/*
+ * fill.c - frames to events: decodes the rows of a batch, takes them through
+ * the steps of their view, and notes where the stream stands behind them.  A
+ * batch ends where it is full, before and after DDL, and where nothing more is
+ * published.
+ */
+#include "deliver/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/str.h"
+
+/* ---- Room */
+
+static void
+hold_block(struct batch *b, struct block *block)
+{
+    if (b->nblocks && b->blocks[b->nblocks - 1] == block) {
+        return;
+    }
+    if (b->nblocks == b->blocks_room) {
+        b->blocks_room = b->blocks_room ? b->blocks_room * 2 : 8;
+        b->blocks = xrealloc(b->blocks, b->blocks_room * sizeof *b->blocks);
+    }
+    block_ref(block);
+    b->blocks[b->nblocks++] = block;
+}
+
+static void
+make_room(struct batch *b)
+{
+    if (b->n < b->room) {
+        return;
+    }
+    b->room = b->room ? b->room * 2 : 256;
+    b->events = xrealloc(b->events, b->room * sizeof *b->events);
+    b->slots = xrealloc(b->slots, b->room * sizeof *b->slots);
+    b->views = xrealloc(b->views, b->room * sizeof *b->views);
+}
+
+static bool
+is_full(const struct deliverer *d)
+{
+    const struct weir_batching *limit = &d->set.sink->batching;
+
+    return d->batch.n >= (size_t)limit->events ||
+           d->batch.bytes + d->batch.arena.used >= (size_t)limit->bytes;
+}
+
+/* Rows that a filter left out took memory too; nothing points to it. */
+static void
+forget_filtered(struct deliverer *d)
+{
+    if (d->batch.n == 0 &&
+        d->batch.arena.used >= (size_t)d->set.sink->batching.bytes) {
+        arena_reset(&d->batch.arena);
+        d->batch_txn = NULL;
+    }
+}
+
+/* ---- Transactions */
+
+static struct weir_str
+copied(struct arena *a, struct weir_str s)
+{
+    return s.len ? arena_str(a, s) : STR("");
+}
+
+static enum weir_status
+take_head(struct deliverer *d, const struct frame *f, struct weir_err *err)
+{
+    struct reader p = reader_of(f->payload.data, f->payload.len);
+
+    arena_reset(&d->txn_arena);
+    struct weir_txn *txn = arena_alloc(&d->txn_arena, sizeof *txn);
+    txn->offset = read_le(&p, 8);
+    txn->commit_usec = (int64_t)read_le(&p, 8);
+    txn->received_usec = (int64_t)read_le(&p, 8);
+    txn->xid = read_le(&p, 8);
+    txn->server_id = (uint32_t)read_le(&p, 4);
+    txn->thread_id = (uint32_t)read_le(&p, 4);
+    const uint64_t gtid_len = read_le(&p, 2);
+    const uint64_t file_len = read_le(&p, 2);
+    const uint64_t server_len = read_le(&p, 2);
+    read_le(&p, 2);
+    txn->gtid = copied(&d->txn_arena, read_str(&p, gtid_len));
+    txn->file = copied(&d->txn_arena, read_str(&p, file_len));
+    txn->server = copied(&d->txn_arena, read_str(&p, server_len));
+    if (p.bad) {
+        return weir_fail(err, WEIR_FATAL,
+                         "relay: the transaction head at %llu is malformed",
+                         (unsigned long long)f->offset);
+    }
+    d->txn = txn;
+    d->batch_txn = NULL;
+    d->at.head = f->offset;
+    return WEIR_OK;
+}
+
+/* Log files are numbered, and no numbers are used twice. */
+static bool
+before_skip_end(const struct deliverer *d)
+{
+    const struct weir_str a = d->txn->file, b = buf_view(&d->skip_file);
+    if (a.len != b.len) {
+        return a.len < b.len;
+    }
+    const int c = a.len ? memcmp(a.data, b.data, a.len) : 0;
+    return c < 0 || (c == 0 && d->txn->offset < d->skip_offset);
+}
+
+static enum weir_status
+begin_transaction(struct deliverer *d, const struct frame *f,
+                  struct weir_err *err)
+{
+    const enum weir_status st = take_head(d, f, err);
+
+    if (st != WEIR_OK || (f->flags & FRAME_CONTINUED)) {
+        return st;
+    }
+    d->txn_has_events = false;
+    d->skipping = false;
+    if (d->skip) {
+        d->skipping = d->txn->gtid.len ? gtid_set_has(d->skip, d->txn->gtid)
+                                       : before_skip_end(d);
+    }
+    return WEIR_OK;
+}
+
+/* One begun in the middle: its head stands before. */
+static enum weir_status
+need_head(struct deliverer *d, uint64_t head, struct weir_err *err)
+{
+    struct arena a = { 0 };
+    struct frame f;
+
+    if (d->txn && d->at.head == head) {
+        return WEIR_OK;
+    }
+    enum weir_status st = follower_read(d->follower, head, &a, &f, err);
+    if (st == WEIR_OK) {
+        st = take_head(d, &f, err);
+    }
+    arena_free(&a);
+    return st;
+}
+
+static const struct weir_txn *
+txn_of_batch(struct deliverer *d)
+{
+    struct arena *a = &d->batch.arena;
+
+    if (!d->batch_txn) {
+        struct weir_txn *txn = arena_copy(a, d->txn, sizeof *txn);
+        txn->gtid = copied(a, txn->gtid);
+        txn->file = copied(a, txn->file);
+        txn->server = copied(a, txn->server);
+        d->batch_txn = txn;
+    }
+    return d->batch_txn;
+}
+
+static enum weir_status
+end_transaction(struct deliverer *d, const struct frame *f,
+                struct weir_err *err)
+{
+    struct reader p = reader_of(f->payload.data, f->payload.len);
+    struct batch *b = &d->batch;
+
+    read_bytes(&p, 8);
+    const uint64_t offset = read_le(&p, 8);
+    if (p.bad || !d->txn) {
+        return weir_fail(err, WEIR_FATAL,
+                         "relay: the commit at %llu is malformed",
+                         (unsigned long long)f->offset);
+    }
+    if (d->txn_has_events && b->n) {
+        ((struct weir_event *)b->events[b->n - 1])->flags |= WEIR_LAST_IN_TXN;
+    }
+    if (d->txn->gtid.len &&
+        gtid_set_add(d->at.gtids, d->txn->gtid, err) != WEIR_OK) {
+        return weir_wrap(err, WEIR_FATAL, "relay: commit at %llu",
+                         (unsigned long long)f->offset);
+    }
+    d->at.file.len = 0;
+    buf_str(&d->at.file, d->txn->file);
+    d->at.file_offset = offset;
+    d->at.commit_usec = d->txn->commit_usec;
+    d->at.head = 0;
+    d->txn = NULL;
+    d->skipping = false;
+    return WEIR_OK;
+}
+
+static enum weir_status
+take_heartbeat(struct deliverer *d, const struct frame *f,
+               struct weir_err *err)
+{
+    struct reader p = reader_of(f->payload.data, f->payload.len);
+
+    read_bytes(&p, 8);
+    d->at.file_offset = read_le(&p, 8);
+    const uint64_t        gtids_len = read_le(&p, 4);
+    const uint64_t        file_len = read_le(&p, 4);
+    const struct weir_str gtids = read_str(&p, gtids_len);
+    const struct weir_str file = read_str(&p, file_len);
+    if (p.bad || (gtids.len &&
+                  gtid_set_add(d->at.gtids, gtids, err) != WEIR_OK)) {
+        return weir_fail(err, WEIR_FATAL,
+                         "relay: the heartbeat at %llu is malformed",
+                         (unsigned long long)f->offset);
+    }
+    d->at.file.len = 0;
+    buf_str(&d->at.file, file);
+    return WEIR_OK;
+}
+
+/* ---- Rows */
+
+struct weir_event *
+fill_add(struct deliverer *d, struct view *v, const struct frame *f)
+{
+    struct batch      *b = &d->batch;
+    struct weir_event *ev = arena_alloc(&b->arena, sizeof *ev);
+
+    make_room(b);
+    hold_block(b, d->frame_block);
+    ev->seq = f->offset;
+    ev->txn = txn_of_batch(d);
+    ev->table = v ? v->out : NULL;
+    if (!d->txn_has_events) {
+        ev->flags |= WEIR_FIRST_IN_TXN;
+    }
+    d->txn_has_events = true;
+    b->events[b->n] = ev;
+    b->slots[b->n] = v ? v->slot : NULL;
+    b->views[b->n] = v;
+    b->n++;
+    return ev;
+}
+
+static bool
+same_value(const struct weir_value *a, const struct weir_value *b)
+{
+    if (a->type != b->type) {
+        return a->type == WEIR_ABSENT || b->type == WEIR_ABSENT;
+    }
+    switch (a->type) {
+    case WEIR_ABSENT:
+    case WEIR_NULL:
+        return true;
+    case WEIR_INT:
+    case WEIR_UINT:
+        return a->u == b->u;
+    case WEIR_DOUBLE:
+        return memcmp(&a->d, &b->d, sizeof a->d) == 0;
+    case WEIR_DECIMAL:
+    case WEIR_TEXT:
+    case WEIR_BYTES:
+    case WEIR_JSON:
+        return str_eq(a->s, b->s);
+    default:
+        return a->t.year == b->t.year && a->t.month == b->t.month &&
+               a->t.day == b->t.day && a->t.hour == b->t.hour &&
+               a->t.minute == b->t.minute && a->t.second == b->t.second &&
+               a->t.usec == b->t.usec && a->t.negative == b->t.negative;
+    }
+}
+
+static bool
+key_changed(const struct weir_event *ev)
+{
+    const struct weir_table *t = ev->table;
+
+    if (ev->op != WEIR_UPDATE) {
+        return false;
+    }
+    for (uint32_t k = 0; k < t->nkey; k++) {
+        if (!same_value(&ev->before[t->key[k]], &ev->after[t->key[k]])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct weir_value *
+gather(const struct step *s, const struct weir_value *in, struct arena *a)
+{
+    if (!in) {
+        return NULL;
+    }
+    const uint32_t     n = s->to->ncolumns;
+    struct weir_value *out = arena_alloc(a, (n + 1) * sizeof *out);
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t of = s->of ? s->of[i] : i;
+        if (of != UINT32_MAX) {
+            out[i] = in[of];
+        }
+    }
+    return out;
+}
+
+/* An event through filters and transforms; DROP: left out. */
+static enum weir_status
+through_steps(struct deliverer *d, const struct view *v,
+              struct weir_event *ev, struct weir_err *err)
+{
+    for (size_t i = 0; i < v->nsteps; i++) {
+        const struct step        *s = &v->steps[i];
+        const struct weir_module *m = s->in->module;
+        enum weir_status          st = WEIR_OK;
+        ev->table = s->from;
+        s->in->scratch = &d->batch.arena;
+        if (m->stage == WEIR_FILTER && m->filter) {
+            st = m->filter(s->in->self, s->slot, ev, err);
+        } else if (m->stage == WEIR_TRANSFORM && (s->of || m->transform)) {
+            struct weir_value *before =
+                gather(s, ev->before, &d->batch.arena);
+            struct weir_value *after = gather(s, ev->after, &d->batch.arena);
+            if (m->transform) {
+                st = m->transform(s->in->self, s->slot, ev, before, after,
+                                  err);
+            }
+            ev->before = before;
+            ev->after = after;
+        }
+        if (st != WEIR_OK) {
+            return st == WEIR_DROP ? st
+                                   : weir_wrap(err, st, "%s %s", m->name,
+                                               s->in->name);
+        }
+    }
+    ev->table = v->out;
+    return WEIR_OK;
+}
+
+static enum weir_status
+row_failed(const struct deliverer *d, const struct view *v,
+           enum weir_status st, struct weir_err *err)
+{
+    const struct weir_table *t = &v->table->pub;
+
+    return weir_wrap(err, st == WEIR_RETRY ? WEIR_RETRY : st,
+                     "row %u of the event that ends at %.*s:%llu (%.*s), "
+                     "table %.*s.%.*s", d->rows.index + 1,
+                     STR_ARG(d->txn->file),
+                     (unsigned long long)get_le64(d->frame.payload.data + 16),
+                     STR_ARG(d->txn->gtid), STR_ARG(t->schema),
+                     STR_ARG(t->name));
+}
+
+/* The next row of the frame, as an event.  DROP: the frame has no more; OK
+ * with *added false: a filter left it out. */
+static enum weir_status
+next_row(struct deliverer *d, bool *added, struct weir_err *err)
+{
+    struct view             *v = d->frame_view;
+    const struct weir_table *t = &v->table->pub;
+    struct arena            *a = &d->batch.arena;
+    const size_t             size = (t->ncolumns + 1) * sizeof(struct weir_value);
+    const enum weir_op       op = d->rows.op;
+
+    *added = false;
+    struct weir_value *before =
+        op != WEIR_INSERT ? arena_take(a, size) : NULL;
+    struct weir_value *after = op != WEIR_DELETE ? arena_take(a, size) : NULL;
+    enum weir_status   st =
+        binlog_rows_next(&d->rows, v->columns, before, after, a, err);
+    if (st == WEIR_DROP) {
+        return st;
+    }
+    struct weir_event ev = { .op = op,
+                             .seq = d->frame.offset + d->rows.index,
+                             .before = before,
+                             .after = after };
+    if (st == WEIR_OK) {
+        ev.txn = txn_of_batch(d);
+        st = through_steps(d, v, &ev, err);
+    }
+    if (st == WEIR_DROP) {
+        return WEIR_OK;
+    }
+    if (st != WEIR_OK) {
+        return row_failed(d, v, st, err);
+    }
+    struct weir_event *made = fill_add(d, v, &d->frame);
+    ev.flags = made->flags;
+    if (key_changed(&ev)) {
+        ev.flags |= WEIR_KEY_CHANGED;
+    }
+    *made = ev;
+    *added = true;
+    return WEIR_OK;
+}
+
+/* Rows until the frame or the room ends.  *full: another would have to wait. */
+static enum weir_status
+walk_frame(struct deliverer *d, bool *full, struct weir_err *err)
+{
+    const size_t started = d->batch.n;
+
+    for (;;) {
+        const bool               was_full = is_full(d);
+        const struct binlog_rows saved = d->rows;
+        const bool               first = !d->txn_has_events;
+        bool                     added;
+        const enum weir_status   st = next_row(d, &added, err);
+        if (st == WEIR_DROP) {
+            break;
+        }
+        if (st != WEIR_OK) {
+            return st;
+        }
+        if (added && was_full) {
+            d->rows = saved; /* it is the next batch's */
+            d->batch.n--;
+            d->txn_has_events = !first;
+            *full = true;
+            break;
+        }
+        forget_filtered(d);
+        d->at.next_row = d->rows.next;
+    }
+    if (!*full) {
+        d->at.next = d->frame.next;
+        d->at.next_row = 0;
+        fill_leave_frame(d);
+    }
+    if (d->batch.n > started) {
+        d->batch.bytes += d->frame.payload.len;
+    }
+    return WEIR_OK;
+}
+
+void
+fill_leave_frame(struct deliverer *d)
+{
+    d->in_frame = false;
+    if (d->frame_block) {
+        block_unref(&d->frame_block);
+        d->frame_block = NULL;
+    }
+}
+
+static enum weir_status
+enter_rows(struct deliverer *d, struct weir_err *err)
+{
+    struct reader p = reader_of(d->frame.payload.data, d->frame.payload.len);
+
+    const uint64_t head = read_le(&p, 8);
+    const uint64_t table = read_le(&p, 8);
+    read_le(&p, 8);
+    const uint8_t *header = read_bytes(&p, BINLOG_HEADER);
+    if (!header) {
+        return weir_fail(err, WEIR_FATAL,
+                         "relay: the row frame at %llu is too short",
+                         (unsigned long long)d->frame.offset);
+    }
+    if (d->skipping) {
+        return WEIR_DROP;
+    }
+    enum weir_status st = view_of_frame(d, table, &d->frame_view, err);
+    if (st == WEIR_OK && !d->frame_view->wanted) {
+        return WEIR_DROP;
+    }
+    if (st == WEIR_OK) {
+        st = need_head(d, head, err);
+    }
+    if (st != WEIR_OK) {
+        return st;
+    }
+    const struct view *v = d->frame_view;
+    st = binlog_rows_open(&d->rows, (enum binlog_type)header[4], p.p,
+                          reader_left(&p), v->table->columns,
+                          v->table->pub.ncolumns, err);
+    if (st != WEIR_OK) {
+        return row_failed(d, v, st, err);
+    }
+    if (!(v->ops & 1u << d->rows.op)) {
+        return WEIR_DROP;
+    }
+    if (d->at.next == d->frame.offset && d->at.next_row > 0) {
+        st = binlog_rows_skip(&d->rows, d->at.next_row, err);
+    }
+    return st;
+}
+
+static enum weir_status
+take_row_frame(struct deliverer *d, struct weir_err *err)
+{
+    d->frame_block = follower_block(d->follower);
+    block_ref(d->frame_block);
+    const enum weir_status st = enter_rows(d, err);
+    if (st == WEIR_OK) {
+        d->in_frame = true;
+        return WEIR_OK;
+    }
+    fill_leave_frame(d);
+    if (st == WEIR_DROP) {
+        d->at.next = d->frame.next;
+        d->at.next_row = 0;
+        return WEIR_OK;
+    }
+    return st;
+}
+
+/* ---- Frames */
+
+static enum weir_status
+take_frame(struct deliverer *d, struct weir_err *err)
+{
+    const struct frame *f = &d->frame;
+    enum weir_status    st = WEIR_OK;
+
+    switch (f->type) {
+    case FRAME_ROW:
+        return take_row_frame(d, err);
+    case FRAME_TXN_HEAD:
+        st = begin_transaction(d, f, err);
+        break;
+    case FRAME_TABLE:
+        st = view_note(d, f, err);
+        break;
+    case FRAME_COMMIT:
+        st = end_transaction(d, f, err);
+        break;
+    case FRAME_HEARTBEAT:
+        st = take_heartbeat(d, f, err);
+        break;
+    case FRAME_ROTATE:
+        break;
+    default:
+        if (f->flags & FRAME_MUST) {
+            st = weir_fail(err, WEIR_FATAL,
+                           "relay: the frame at %llu is of type %d, which "
+                           "this version does not know: a newer weir wrote it",
+                           (unsigned long long)f->offset, (int)f->type);
+        }
+    }
+    if (st == WEIR_OK) {
+        d->at.next = f->next;
+        d->at.next_row = 0;
+    }
+    return st;
+}
+
+/* DDL goes alone: before it what is there, behind it what comes. */
+static enum weir_status
+take_ddl(struct deliverer *d, bool *ends, struct weir_err *err)
+{
+    bool added = false;
+
+    *ends = true;
+    if (d->batch.n > 0) {
+        return follower_seek(d->follower, d->frame.offset, err);
+    }
+    enum weir_status st = WEIR_OK;
+    if (!d->skipping) {
+        d->frame_block = follower_block(d->follower);
+        block_ref(d->frame_block);
+        st = need_head(d, get_le64(d->frame.payload.data), err);
+        if (st == WEIR_OK) {
+            st = fill_ddl(d, &d->frame, &added, err);
+        }
+        fill_leave_frame(d);
+    }
+    if (st == WEIR_OK) {
+        *ends = added;
+        d->at.next = d->frame.next;
+        d->at.next_row = 0;
+    }
+    return st;
+}
+
+static enum weir_status
+check_seq(struct deliverer *d, struct weir_err *err)
+{
+    if (d->frame.offset > d->seq_floor || d->skipping) {
+        return WEIR_OK;
+    }
+    return weir_fail(
+        err, WEIR_FATAL,
+        "the sink has rows of version %llu, and the relay is at %llu only: "
+        "the clock of this machine went back since.  Set it right, empty the "
+        "state directory, and start again with adopt = on",
+        (unsigned long long)d->seq_floor,
+        (unsigned long long)d->frame.offset);
+}
+
+static enum weir_status
+next_frame(struct deliverer *d, struct weir_err *err)
+{
+    const enum weir_status st = follower_next(d->follower, &d->frame, err);
+
+    if (st == WEIR_OK && follower_segment(d->follower) != d->segment) {
+        d->segment = follower_segment(d->follower);
+        views_new_segment(d);
+    }
+    return st;
+}
+
+enum weir_status
+fill(struct deliverer *d, bool *idle, struct weir_err *err)
+{
+    const enum weir_share share = d->set.sink->batching.share;
+    bool                  full = false, ends = false;
+
+    *idle = false;
+    while (!full && !ends) {
+        enum weir_status st = WEIR_OK;
+        if (!d->in_frame) {
+            if (is_full(d) && d->at.head == 0) {
+                break;
+            }
+            st = next_frame(d, err);
+            if (st == WEIR_DROP) {
+                *idle = true;
+                return WEIR_OK;
+            }
+            if (st == WEIR_OK && d->frame.type == FRAME_DDL) {
+                st = check_seq(d, err);
+                st = st == WEIR_OK && d->frame.payload.len < 16
+                         ? weir_fail(err, WEIR_FATAL, "relay: short frame")
+                         : st;
+                st = st == WEIR_OK ? take_ddl(d, &ends, err) : st;
+            } else if (st == WEIR_OK) {
+                st = d->frame.type == FRAME_ROW ? check_seq(d, err) : WEIR_OK;
+                st = st == WEIR_OK ? take_frame(d, err) : st;
+                ends = d->frame.type == FRAME_COMMIT && d->batch.n > 0 &&
+                       share == WEIR_KEEP_TXN;
+            }
+        }
+        if (st == WEIR_OK && d->in_frame) {
+            st = walk_frame(d, &full, err);
+        }
+        if (st != WEIR_OK) {
+            return st;
+        }
+        d->moved = true;
+    }
+    return WEIR_OK;
+}

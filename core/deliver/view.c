@@ -1,0 +1,468 @@
+/*
+ * view.c - versions of tables.  For each one that is wanted, the stages' and
+ * the sink's table() are called once, and what they say becomes a chain of
+ * steps and the set of columns that have to be decoded.
+ */
+#include "deliver/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/err.h"
+#include "base/str.h"
+
+/* Table frames of the present segment: a few, so a list will do until it is
+ * long, when the one found last is tried first. */
+struct frames {
+    size_t   n, room, last;
+    struct { uint64_t offset; struct view *view; } *items;
+};
+
+void
+views_new_segment(struct deliverer *d)
+{
+    if (!d->by_frame) {
+        d->by_frame = xcalloc(1, sizeof *d->by_frame);
+    }
+    d->by_frame->n = d->by_frame->last = 0;
+}
+
+static void
+remember(struct deliverer *d, uint64_t offset, struct view *v)
+{
+    struct frames *f = d->by_frame;
+
+    if (f->n == f->room) {
+        f->room = f->room ? f->room * 2 : 64;
+        f->items = xrealloc(f->items, f->room * sizeof *f->items);
+    }
+    f->items[f->n].offset = offset;
+    f->items[f->n].view = v;
+    f->last = f->n++;
+}
+
+bool
+view_routed(const struct deliverer *d, struct weir_str schema,
+            struct weir_str name)
+{
+    const struct weir_list *globs = &d->set.sink->set.tables;
+    struct buf              full = { 0 };
+    bool                    routed = globs->n == 0;
+
+    buf_str(&full, schema);
+    buf_byte(&full, '.');
+    buf_str(&full, name);
+    for (size_t i = 0; i < globs->n && !routed; i++) {
+        routed = str_glob(str_of(globs->items[i]), buf_view(&full));
+    }
+    buf_free(&full);
+    return routed;
+}
+
+/* ---- What a transform leaves */
+
+static struct weir_column *
+kept_column(struct view *v, const struct weir_table *from,
+            const struct kept_column *kept)
+{
+    struct weir_column *column = arena_alloc(&v->arena, sizeof *column);
+
+    if (kept->of != WEIR_NONE) {
+        *column = *from->columns[kept->of];
+    }
+    column->name = kept->name;
+    if (kept->added) {
+        column->sql_type = kept->sql_type;
+        column->type = kept->type;
+        column->nmembers = 0;
+    }
+    return column;
+}
+
+/* The key in terms of the new columns; none if one of its columns is gone. */
+static void
+carry_key(struct view *v, const struct weir_table *from, struct weir_table *to,
+          const uint32_t *of)
+{
+    uint32_t *key = arena_array(&v->arena, from->nkey + 1, sizeof *key);
+
+    for (uint32_t k = 0; k < from->nkey; k++) {
+        uint32_t i = 0;
+        while (i < to->ncolumns && of[i] != from->key[k]) {
+            i++;
+        }
+        if (i == to->ncolumns) {
+            to->nkey = 0;
+            to->key = NULL;
+            return;
+        }
+        key[k] = i;
+    }
+    to->nkey = from->nkey;
+    to->key = key;
+}
+
+static const struct weir_table *
+transformed(struct view *v, struct step *s, const struct table_plan *plan)
+{
+    const struct weir_table *from = s->from;
+
+    if (!plan->keep_said && !plan->name.data) {
+        return from;
+    }
+    struct weir_table *to = arena_alloc(&v->arena, sizeof *to);
+    *to = *from;
+    if (plan->name.data) {
+        to->schema = plan->schema;
+        to->name = plan->name;
+    }
+    if (!plan->keep_said) {
+        return to;
+    }
+    const size_t               n = plan->nkept;
+    const struct weir_column **columns =
+        arena_array(&v->arena, n + 1, sizeof *columns);
+    uint32_t *of = arena_array(&v->arena, n + 1, sizeof *of);
+    for (size_t i = 0; i < n; i++) {
+        columns[i] = kept_column(v, from, &plan->kept[i]);
+        of[i] = plan->kept[i].of == WEIR_NONE ? UINT32_MAX
+                                              : (uint32_t)plan->kept[i].of;
+    }
+    to->ncolumns = (uint32_t)n;
+    to->columns = columns;
+    carry_key(v, from, to, of);
+    s->of = of;
+    return to;
+}
+
+/* ---- Templates and formats of the sink's block */
+
+static void
+find_directives(struct deliverer *d, struct view *v)
+{
+    const struct weir_module *m = d->sink.module;
+    size_t                    n = 0;
+
+    for (const struct weir_directive *dir = m->directives;
+         dir && dir->kind != WEIR_K_END; dir++) {
+        n++;
+    }
+    v->templates = arena_array(&v->arena, n + 1, sizeof *v->templates);
+    v->formats = arena_array(&v->arena, n + 1, sizeof *v->formats);
+    for (size_t i = 0; i < n; i++) {
+        const struct weir_directive *dir = &m->directives[i];
+        const void *field = (const char *)d->sink.conf + dir->offset;
+        if (dir->kind == WEIR_K_TEMPLATE &&
+            *(const struct weir_template *const *)field) {
+            struct bound_template *b = &v->templates[v->ntemplates++];
+            b->t = *(const struct weir_template *const *)field;
+            b->columns = arena_array(&v->arena, b->t->nparts + 1,
+                                     sizeof *b->columns);
+            b->bad = template_bind(b->t, v->out, b->columns, &b->why) !=
+                     WEIR_OK;
+        } else if (dir->kind == WEIR_K_FORMAT &&
+                   *(const struct weir_format *const *)field) {
+            struct bound_format *b = &v->formats[v->nformats++];
+            b->f = *(const struct weir_format *const *)field;
+            b->ft = format_table_new(b->f, v->out);
+        }
+    }
+}
+
+/* ---- Which columns have to be decoded */
+
+static void
+set_bit(uint8_t *map, size_t i)
+{
+    map[i / 8] |= (uint8_t)(1u << i % 8);
+}
+
+static bool
+has_bit(const uint8_t *map, size_t i)
+{
+    return map[i / 8] >> i % 8 & 1;
+}
+
+/* What the sink itself reads of `out`. */
+static void
+used_by_sink(struct view *v, const struct table_plan *plan, uint8_t *used)
+{
+    for (uint32_t i = 0; i < v->out->ncolumns; i++) {
+        if (!plan->use_said || v->nformats > 0 ||
+            (plan->used && has_bit(plan->used, i))) {
+            set_bit(used, i);
+        }
+    }
+    for (size_t t = 0; t < v->ntemplates; t++) {
+        const struct bound_template *b = &v->templates[t];
+        for (size_t p = 0; p < b->t->nparts && !b->bad; p++) {
+            if (b->columns[p] != UINT32_MAX) {
+                set_bit(used, b->columns[p]);
+            }
+        }
+    }
+    for (uint32_t k = 0; k < v->out->nkey; k++) {
+        set_bit(used, v->out->key[k]);
+    }
+}
+
+/* From what is read behind a step to what is read before it. */
+static uint8_t *
+used_before(struct view *v, const struct step *s, const uint8_t *behind,
+            const struct table_plan *plan)
+{
+    uint8_t   *used = arena_alloc(&v->arena, s->from->ncolumns / 8 + 1);
+    const bool has_call = s->in->module->filter || s->in->module->transform;
+
+    for (uint32_t i = 0; i < s->to->ncolumns; i++) {
+        const uint32_t of = s->of ? s->of[i] : i;
+        if (of != UINT32_MAX && has_bit(behind, i)) {
+            set_bit(used, of);
+        }
+    }
+    for (uint32_t i = 0; has_call && i < s->from->ncolumns; i++) {
+        if (!plan->use_said || (plan->used && has_bit(plan->used, i))) {
+            set_bit(used, i);
+        }
+    }
+    return used;
+}
+
+/* ---- Making one */
+
+static void
+plan_init(struct table_plan *plan, const struct weir_table *table,
+          struct arena *a)
+{
+    *plan = (struct table_plan){ .table = table, .ops = ~0u, .arena = a };
+}
+
+static enum weir_status
+through_stages(struct deliverer *d, struct view *v, struct table_plan *plans,
+               struct weir_err *err)
+{
+    const struct weir_table *table = &v->table->pub;
+
+    v->steps = arena_array(&v->arena, d->nstages + 1, sizeof *v->steps);
+    for (size_t i = 0; i < d->nstages; i++) {
+        struct step *s = &v->steps[v->nsteps];
+        *s = (struct step){ .in = &d->stages[i], .from = table };
+        plan_init(&plans[v->nsteps], table, &v->arena);
+        const enum weir_status st = instance_table(
+            s->in, table, &s->slot, &plans[v->nsteps], err);
+        if (st == WEIR_DROP) {
+            v->wanted = false;
+            return WEIR_OK;
+        }
+        if (st != WEIR_OK) {
+            return weir_wrap(err, st, "%s %s",
+                             s->in->module->name, s->in->name);
+        }
+        v->ops &= plans[v->nsteps].ops;
+        s->to = s->in->module->stage == WEIR_TRANSFORM
+                    ? transformed(v, s, &plans[v->nsteps])
+                    : table;
+        table = s->to;
+        v->nsteps++;
+    }
+    v->out = table;
+    return WEIR_OK;
+}
+
+static enum weir_status
+prepare(struct deliverer *d, struct view *v, struct weir_err *err)
+{
+    struct table_plan *plans =
+        arena_array(&v->arena, d->nstages + 1, sizeof *plans);
+    struct table_plan  last;
+
+    enum weir_status st = through_stages(d, v, plans, err);
+    if (st != WEIR_OK || !v->wanted) {
+        return st;
+    }
+    if (!v->table->names_known) {
+        return weir_fail(
+            err, WEIR_REJECT,
+            "its column names are unknown: %s.  Set binlog_row_metadata=FULL "
+            "on the server for what comes; leave the table out of this sink "
+            "(tables, or a filter) to go on", v->table->reason);
+    }
+    plan_init(&last, v->out, &v->arena);
+    find_directives(d, v);
+    st = instance_table(&d->sink, v->out, &v->slot, &last, err);
+    if (st == WEIR_DROP) {
+        v->wanted = false;
+        return WEIR_OK;
+    }
+    if (st != WEIR_OK) {
+        return st;
+    }
+    v->sink_knows = true;
+    v->ops &= last.ops;
+    uint8_t *used = arena_alloc(&v->arena, v->out->ncolumns / 8 + 1);
+    used_by_sink(v, &last, used);
+    for (size_t i = v->nsteps; i-- > 0;) {
+        used = used_before(v, &v->steps[i], used, &plans[i]);
+    }
+    v->columns = used;
+    return WEIR_OK;
+}
+
+static void
+view_free(struct deliverer *d, struct view *v)
+{
+    for (size_t i = 0; i < v->nformats; i++) {
+        format_table_free(&v->formats[i].ft);
+    }
+    if (v->sink_knows && d->sink.module->table_end && d->sink.is_open) {
+        d->sink.module->table_end(d->sink.self, v->slot);
+    }
+    for (size_t i = 0; i < v->nsteps; i++) {
+        const struct step *s = &v->steps[i];
+        if (s->in->module->table_end && s->in->is_open) {
+            s->in->module->table_end(s->in->self, s->slot);
+        }
+    }
+    arena_free(&v->arena);
+    free(v);
+}
+
+static enum weir_status
+view_make(struct deliverer *d, struct weir_str payload, uint64_t version,
+          struct view **out, struct weir_err *err)
+{
+    struct view *v = xcalloc(1, sizeof *v);
+
+    v->payload = arena_str(&v->arena, payload);
+    v->ops = ~0u;
+    enum weir_status st =
+        table_load(&v->arena, v->payload, version, &v->table, err);
+    if (st == WEIR_OK) {
+        const struct weir_table *t = &v->table->pub;
+        v->wanted = view_routed(d, t->schema, t->name);
+        st = v->wanted ? prepare(d, v, err) : WEIR_OK;
+        if (st != WEIR_OK) {
+            st = weir_wrap(err, st, "table %.*s.%.*s", STR_ARG(t->schema),
+                           STR_ARG(t->name));
+        }
+    }
+    if (st != WEIR_OK) {
+        view_free(d, v);
+        return st;
+    }
+    v->next = d->views;
+    d->views = v;
+    *out = v;
+    return WEIR_OK;
+}
+
+void
+views_free(struct deliverer *d)
+{
+    while (d->views) {
+        struct view *v = d->views;
+        d->views = v->next;
+        view_free(d, v);
+    }
+    if (d->by_frame) {
+        free(d->by_frame->items);
+        free(d->by_frame);
+        d->by_frame = NULL;
+    }
+}
+
+/* The same definition again, as each segment repeats it, is the same view. */
+static struct view *
+same_again(struct deliverer *d, struct weir_str payload)
+{
+    struct view *v = d->views;
+
+    while (v && !str_eq(v->payload, payload)) {
+        v = v->next;
+    }
+    return v;
+}
+
+enum weir_status
+view_note(struct deliverer *d, const struct frame *f, struct weir_err *err)
+{
+    struct view *v = same_again(d, f->payload);
+
+    if (!v) {
+        const enum weir_status st =
+            view_make(d, f->payload, f->offset, &v, err);
+        if (st != WEIR_OK) {
+            return st;
+        }
+    }
+    remember(d, f->offset, v);
+    return WEIR_OK;
+}
+
+enum weir_status
+view_of_frame(struct deliverer *d, uint64_t offset, struct view **out,
+              struct weir_err *err)
+{
+    struct frames *f = d->by_frame;
+    struct frame   frame;
+    struct arena   a = { 0 };
+
+    if (f->n && f->items[f->last].offset == offset) {
+        *out = f->items[f->last].view;
+        return WEIR_OK;
+    }
+    for (size_t i = f->n; i-- > 0;) {
+        if (f->items[i].offset == offset) {
+            f->last = i;
+            *out = f->items[i].view;
+            return WEIR_OK;
+        }
+    }
+    /* Begun behind it. */
+    enum weir_status st = follower_read(d->follower, offset, &a, &frame, err);
+    if (st == WEIR_OK && frame.type != FRAME_TABLE) {
+        st = weir_fail(err, WEIR_FATAL,
+                       "relay: the frame at %llu is not a table's",
+                       (unsigned long long)offset);
+    }
+    if (st == WEIR_OK) {
+        st = view_note(d, &frame, err);
+    }
+    if (st == WEIR_OK) {
+        *out = f->items[f->last].view;
+    }
+    arena_free(&a);
+    return st;
+}
+
+enum weir_status
+view_by_name(struct deliverer *d, struct weir_str schema, struct weir_str name,
+             struct view **out, struct weir_err *err)
+{
+    for (struct view *v = d->views; v; v = v->next) {
+        if (str_eq(v->table->pub.schema, schema) &&
+            str_eq(v->table->pub.name, name)) {
+            *out = v;
+            return WEIR_OK;
+        }
+    }
+    /* Never seen: enough of a table for its name to be sent on. */
+    struct view *v = xcalloc(1, sizeof *v);
+    v->table = arena_alloc(&v->arena, sizeof *v->table);
+    v->table->pub.schema = arena_str(&v->arena, schema);
+    v->table->pub.name = arena_str(&v->arena, name);
+    v->table->names_known = true;
+    v->payload = STR("\1bare"); /* like no table frame's */
+    v->ops = ~0u;
+    v->wanted = view_routed(d, schema, name);
+    const enum weir_status st = v->wanted ? prepare(d, v, err) : WEIR_OK;
+    if (st != WEIR_OK) {
+        view_free(d, v);
+        return st;
+    }
+    v->next = d->views;
+    d->views = v;
+    *out = v;
+    return WEIR_OK;
+}
