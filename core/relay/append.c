@@ -150,8 +150,21 @@ begin_file(struct relay *r, const char *path, uint64_t base, int *out_fd,
     return WEIR_OK;
 }
 
-enum weir_status
-writer_begin(struct relay *r, uint64_t base, struct weir_err *err)
+static enum weir_status
+begin_sync(const struct relay *r, int fd, const char *path,
+           struct weir_err *err)
+{
+    if (fsync(fd) == -1) {
+        return fail_errno(err, WEIR_RETRY, "fsync %s", path);
+    }
+    return file_sync_dir(r->dir, err);
+}
+
+/* A new last segment, the open one.  The first after relay_open() is made
+ * durable: a STOP before it must never be taken for the last word again, not
+ * even after a power cut, as offsets behind it are about to be given out. */
+static enum weir_status
+begin_segment(struct relay *r, uint64_t base, struct weir_err *err)
 {
     char           path[PATH_MAX];
     int            fd = -1;
@@ -159,8 +172,9 @@ writer_begin(struct relay *r, uint64_t base, struct weir_err *err)
 
     segment_path(path, r->dir, base);
     enum weir_status st = begin_file(r, path, base, &fd, &s, err);
-    if (st == WEIR_OK && r->settings.sync != RELAY_SYNC_NONE) {
-        st = file_sync_dir(r->dir, err);
+    if (st == WEIR_OK &&
+        (r->fd == -1 || r->settings.sync != RELAY_SYNC_NONE)) {
+        st = begin_sync(r, fd, path, err);
         if (st != WEIR_OK) {
             close(fd);
             unlink(path);
@@ -209,6 +223,20 @@ finish_write(struct relay *r, struct weir_err *err)
 }
 
 static enum weir_status
+first_segment(struct relay *r, struct weir_err *err)
+{
+    if (r->fd != -1) {
+        return WEIR_OK;
+    }
+    const enum weir_status st = begin_segment(r, r->next_base, err);
+    if (st != WEIR_OK) {
+        return weir_wrap(err, st, "new segment of the relay");
+    }
+    r->committed = r->end;
+    return WEIR_OK;
+}
+
+static enum weir_status
 next_segment(struct relay *r, struct weir_err *err)
 {
     const bool     whole = r->end == r->committed;
@@ -219,7 +247,7 @@ next_segment(struct relay *r, struct weir_err *err)
         st = finish_write(r, err);
     }
     if (st == WEIR_OK) {
-        st = writer_begin(r, next, err);
+        st = begin_segment(r, next, err);
     }
     if (st != WEIR_OK) {
         return st; /* END will be written over */
@@ -237,10 +265,14 @@ enum weir_status
 relay_reserve(struct relay *r, size_t bytes, int nframes, uint64_t *segment,
               struct weir_err *err)
 {
-    const struct segment *s = writer_open_segment(r);
-    const uint64_t        need = bytes + FRAME_END_SIZE +
+    const uint64_t need = bytes + FRAME_END_SIZE +
                           (uint64_t)nframes * (FRAME_HEAD + FRAME_ALIGN);
 
+    const enum weir_status first = first_segment(r, err);
+    if (first != WEIR_OK) {
+        return first;
+    }
+    const struct segment *s = writer_open_segment(r);
     if (in_file(r, r->end) + need > (uint64_t)r->settings.segment_size &&
         in_file(r, r->end) > s->header_len) {
         const enum weir_status st = next_segment(r, err);
@@ -355,6 +387,10 @@ relay_append(struct relay *r, enum frame_type type, uint8_t flags,
         r->end - r->committed + payload > r->max_open) {
         return append_too_large(r, payload, err);
     }
+    const enum weir_status first = first_segment(r, err);
+    if (first != WEIR_OK) {
+        return first;
+    }
     const uint32_t length = (uint32_t)(FRAME_HEAD + payload);
     const size_t   padded = (size_t)frame_round(length);
     const bool     large = padded >= WRITER_LARGE;
@@ -421,6 +457,9 @@ cut_segment(struct relay *r, struct weir_err *err)
 enum weir_status
 relay_cut(struct relay *r, struct weir_err *err)
 {
+    if (r->fd == -1) {
+        return WEIR_OK;
+    }
     while (writer_open_segment(r)->base > r->committed) {
         const enum weir_status st = cut_segment(r, err);
         if (st != WEIR_OK) {

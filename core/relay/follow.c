@@ -35,6 +35,7 @@ struct follower {
     uint64_t published; /* as looked at last */
     uint64_t next;      /* offset of what is given next */
     uint64_t expected;  /* the next segment, as END says; 0: not known */
+    bool     unsure;    /* whether `next` is in this segment or behind it */
 
     int                   fd; /* of the segment; -1: none is open */
     char                  path[PATH_MAX];
@@ -446,9 +447,67 @@ is_known(enum frame_type type)
     return type >= FRAME_TXN_HEAD && type <= FRAME_STOP;
 }
 
+/* In the segment entered, at an offset that it reaches or ends before. */
+static enum weir_status
+seek_within(struct follower *f, uint64_t offset, struct weir_err *err)
+{
+    struct stat  file;
+    struct frame frame;
+
+    if (offset < f->segment.base + f->segment.len) {
+        offset = f->segment.base + f->segment.len;
+    }
+    f->next = offset;
+    f->unsure = offset == f->published;
+    if (f->unsure) {
+        return WEIR_OK; /* until more is published */
+    }
+    if (fstat(f->fd, &file) == -1) {
+        return fail_errno(err, WEIR_RETRY, "stat %s", f->path);
+    }
+    if (offset - f->segment.base >= (uint64_t)file.st_size) {
+        f->expected = offset; /* in a gap */
+        return WEIR_OK;
+    }
+    const enum weir_status st = follow_frame(f, &frame, err);
+    if (st == WEIR_FATAL) {
+        return weir_fail(err, WEIR_REJECT,
+                         "no frame of the relay begins at %" PRIu64 ": %s is "
+                         "damaged there, or this position belongs to another "
+                         "relay", offset, f->path);
+    }
+    return st;
+}
+
+/* Past the frame at f->next, of any type; `*found`: it is one to be given. */
+static enum weir_status
+follow_on(struct follower *f, struct frame *out, bool *found,
+          struct weir_err *err)
+{
+    const enum weir_status st = follow_frame(f, out, err);
+
+    if (st != WEIR_OK) {
+        return st;
+    }
+    f->next = out->next;
+    if (out->type == FRAME_END) {
+        const uint64_t base =
+            out->payload.len >= 8 ? get_le64(out->payload.data) : 0;
+        f->expected = base > out->next ? base : out->next;
+        return WEIR_OK;
+    }
+    if (!is_known(out->type)) {
+        return follow_unknown(f, out, err);
+    }
+    *found = out->type != FRAME_STOP;
+    return WEIR_OK;
+}
+
 enum weir_status
 follower_next(struct follower *f, struct frame *out, struct weir_err *err)
 {
+    bool found = false;
+
     for (;;) {
         if (f->next >= f->published) {
             const uint64_t published = relay_page_published(&f->page);
@@ -460,33 +519,13 @@ follower_next(struct follower *f, struct frame *out, struct weir_err *err)
         enum weir_status st = WEIR_OK;
         if (f->fd == -1 || f->expected) {
             st = segment_next(f, err);
-            if (st != WEIR_OK) {
-                return st;
-            }
-            continue;
+        } else if (f->unsure) {
+            st = seek_within(f, f->next, err);
+        } else {
+            st = follow_on(f, out, &found, err);
         }
-        st = follow_frame(f, out, err);
-        if (st != WEIR_OK) {
+        if (st != WEIR_OK || found) {
             return st;
-        }
-        f->next = out->next;
-        if (out->type == FRAME_END) {
-            f->expected = out->payload.len >= 8 ? get_le64(out->payload.data)
-                                                : out->next;
-            if (f->expected < out->next) {
-                f->expected = out->next;
-            }
-            continue;
-        }
-        if (!is_known(out->type)) {
-            st = follow_unknown(f, out, err);
-            if (st != WEIR_OK) {
-                return st;
-            }
-            continue;
-        }
-        if (out->type != FRAME_STOP) {
-            return WEIR_OK;
         }
     }
 }
@@ -517,37 +556,6 @@ follower_segment(const struct follower *f)
 
 /* ---- Elsewhere */
 
-/* In the segment entered, at an offset that it reaches or ends before. */
-static enum weir_status
-seek_within(struct follower *f, uint64_t offset, struct weir_err *err)
-{
-    struct stat  file;
-    struct frame frame;
-
-    if (offset < f->segment.base + f->segment.len) {
-        offset = f->segment.base + f->segment.len;
-    }
-    f->next = offset;
-    if (offset == f->published) {
-        return WEIR_OK;
-    }
-    if (fstat(f->fd, &file) == -1) {
-        return fail_errno(err, WEIR_RETRY, "stat %s", f->path);
-    }
-    if (offset - f->segment.base >= (uint64_t)file.st_size) {
-        f->expected = offset; /* in a gap */
-        return WEIR_OK;
-    }
-    const enum weir_status st = follow_frame(f, &frame, err);
-    if (st == WEIR_FATAL) {
-        return weir_fail(err, WEIR_REJECT,
-                         "no frame of the relay begins at %" PRIu64 ": %s is "
-                         "damaged there, or this position belongs to another "
-                         "relay", offset, f->path);
-    }
-    return st;
-}
-
 enum weir_status
 follower_seek(struct follower *f, uint64_t offset, struct weir_err *err)
 {
@@ -560,8 +568,11 @@ follower_seek(struct follower *f, uint64_t offset, struct weir_err *err)
                          "ends at %" PRIu64, offset, f->dir, f->published);
     }
     enum weir_status st = segment_find(f, offset, false, &base, err);
-    if (st == WEIR_DROP) {
-        return weir_fail(err, WEIR_RETRY, "the relay %s is empty", f->dir);
+    if (st == WEIR_DROP) { /* no segment at all: the first one begins there */
+        segment_leave(f);
+        f->next = offset;
+        f->unsure = false;
+        return offset == f->published ? WEIR_OK : follow_gone(f, offset, err);
     }
     if (st == WEIR_OK) {
         st = segment_enter(f, base, err);

@@ -1,8 +1,8 @@
 /*
  * recover.c - what a relay is after a stop of any kind.  Scans the end (after a
  * power cut everything), cuts what is torn or belongs to an open transaction,
- * and goes on in a new segment.  The steps are in such an order that a crash in
- * the middle of them leaves what this same code takes for the same relay.
+ * and says where a new segment begins.  The steps are in such an order that a
+ * crash in the middle of them leaves what this code takes for the same relay.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -336,7 +336,7 @@ recover_end(struct relay *r, const struct segment_names *names,
 {
     const bool clean = s->stopped && s->end == s->whole &&
                        last + 1 == found->files;
-    uint64_t past = s->whole + FRAME_END_SIZE, base;
+    uint64_t past = s->whole + FRAME_END_SIZE;
 
     if (!clean && s->end + FRAME_END_SIZE > past) {
         past = s->end + FRAME_END_SIZE;
@@ -344,21 +344,22 @@ recover_end(struct relay *r, const struct segment_names *names,
     if (last + 1 < found->files && found->past > past) {
         past = found->past;
     }
-    enum weir_status st = recover_base(r, past, clean, &base, err);
+    if (s->next > past) {
+        past = s->next; /* segments from there on may have been dropped */
+    }
+    enum weir_status st = recover_base(r, past, clean, &r->next_base, err);
     for (size_t i = 0; i <= last; i++) {
         found->segments[i].synced = clean;
         writer_push(r, &found->segments[i]);
     }
     if (st == WEIR_OK) {
         say_cut(found, last, s);
-        st = cut_to(r, writer_open_segment(r), s->whole, base, err);
+        st = cut_to(r, writer_open_segment(r), s->whole, r->next_base, err);
     }
     if (st == WEIR_OK) {
         st = drop_behind(r, names, found->segments[last].base, err);
     }
-    if (st == WEIR_OK) {
-        st = writer_begin(r, base, err);
-    }
+    r->end = writer_open_segment(r)->end;
     return st;
 }
 
@@ -370,9 +371,10 @@ recover_found(struct relay *r, const struct segment_names *names,
     size_t      last = 0;
 
     if (names->nbases == 0) {
-        uint64_t               base;
-        const enum weir_status st = recover_base(r, 0, false, &base, err);
-        return st == WEIR_OK ? writer_begin(r, base, err) : st;
+        const enum weir_status st =
+            recover_base(r, 0, false, &r->next_base, err);
+        r->end = r->next_base;
+        return st;
     }
     enum weir_status st = found_load(r, names, found, err);
     if (st == WEIR_OK) {
@@ -406,13 +408,5 @@ writer_recover(struct relay *r, struct weir_err *err)
     st = recover_found(r, &names, &found, err);
     segment_names_free(&names);
     free(found.segments);
-    if (st != WEIR_OK) {
-        return st;
-    }
-    /* That a STOP is the last word must never be believed again, even after a
-     * power cut: offsets behind it are about to be given out. */
-    if (fsync(r->fd) == -1) {
-        return fail_errno(err, WEIR_RETRY, "fsync %s", r->path);
-    }
-    return file_sync_dir(r->dir, err);
+    return st;
 }

@@ -125,9 +125,9 @@ relay_open(const struct relay_settings *settings, struct relay **out,
         relay_free(r);
         return weir_wrap(err, st, "open the relay");
     }
-    r->committed = r->published = r->end;
+    r->committed = r->published = r->written = r->end;
     r->sync_usec = clock_steady();
-    relay_page_publish(&r->page, r->published, writer_open_segment(r)->base);
+    relay_page_publish(&r->page, r->published, r->next_base);
     *out = r;
     return WEIR_OK;
 }
@@ -190,7 +190,7 @@ relay_close(struct relay **pointer, bool clean, struct weir_err *err)
     if (st == WEIR_OK) {
         st = close_sync(r, err);
     }
-    if (st == WEIR_OK && clean) {
+    if (st == WEIR_OK && clean && r->fd != -1) {
         st = close_stop(r, err);
         if (st == WEIR_OK) {
             st = relay_publish(r, err);
@@ -207,7 +207,7 @@ relay_close(struct relay **pointer, bool clean, struct weir_err *err)
 enum weir_status
 relay_tick(struct relay *r, struct weir_err *err)
 {
-    if (r->settings.sync == RELAY_SYNC_INTERVAL &&
+    if (r->settings.sync == RELAY_SYNC_INTERVAL && r->fd != -1 &&
         clock_steady() - r->sync_usec >= 1000000) {
         return writer_sync(r, err);
     }
@@ -223,7 +223,8 @@ relay_is_new(const struct relay *r)
 uint64_t
 relay_first(const struct relay *r)
 {
-    return r->segments[0].base + r->segments[0].header_len;
+    return r->nsegments ? r->segments[0].base + r->segments[0].header_len
+                        : r->end;
 }
 
 uint64_t

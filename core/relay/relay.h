@@ -48,7 +48,8 @@ struct relay;
  * last COMMIT, DDL's COMMIT, ROTATE, HEARTBEAT or STOP frame), after a power
  * cut (another boot id) reads all segments for holes and cuts at the first,
  * and goes on behind a STOP frame or else at the larger of the end and the
- * clock in nanoseconds, in a new segment.  Publishes what is there.
+ * clock in nanoseconds, in a new segment, begun when the first frame comes:
+ * before, origin() is not called.  Publishes what is there.
  */
 enum weir_status relay_open(const struct relay_settings *settings,
                             struct relay **out, struct weir_err *err);

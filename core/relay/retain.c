@@ -12,13 +12,19 @@
 #include "base/err.h"
 #include "relay/writer.h"
 
+static uint64_t
+segment_end(const struct relay *r, size_t i)
+{
+    return i + 1 == r->nsegments ? r->end : r->segments[i].end;
+}
+
 int64_t
 writer_bytes(const struct relay *r)
 {
-    uint64_t sum = r->end - r->segments[r->nsegments - 1].base;
+    uint64_t sum = 0;
 
-    for (size_t i = 0; i + 1 < r->nsegments; i++) {
-        sum += r->segments[i].end - r->segments[i].base;
+    for (size_t i = 0; i < r->nsegments; i++) {
+        sum += segment_end(r, i) - r->segments[i].base;
     }
     return (int64_t)sum;
 }
@@ -109,7 +115,7 @@ frames_behind_first(const struct relay *r)
 {
     for (size_t i = 1; i < r->nsegments; i++) {
         const struct segment *s = &r->segments[i];
-        const bool     open = i + 1 == r->nsegments;
+        const bool     open = i + 1 == r->nsegments && r->fd != -1;
         const uint64_t end = open ? r->published : s->end;
         const uint64_t none = open ? 0 : 2 * FRAME_END_SIZE; /* STOP, END */
         if (end > s->base + s->header_len + none) {
@@ -136,7 +142,7 @@ still_needed(const struct relay *r, uint64_t needed)
 
     for (size_t i = 0; i < r->nsegments; i++) {
         const struct segment *s = &r->segments[i];
-        const uint64_t end = i + 1 == r->nsegments ? r->end : s->end;
+        const uint64_t end = segment_end(r, i);
         const uint64_t begin = needed > s->base ? needed : s->base;
         sum += end > begin ? end - begin : 0;
     }

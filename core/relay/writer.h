@@ -4,7 +4,8 @@
  *
  * Offsets in order:  published <= committed <= end, and written <= end: what
  * lies between `written` and `end` is in `out`.  The last of `segments` is the
- * open one, `fd`.
+ * open one, `fd`; after relay_open() there is none (-1) until the first frame
+ * comes, at `next_base`: its origin is not known before.
  */
 #ifndef WEIR_RELAY_WRITER_H
 #define WEIR_RELAY_WRITER_H
@@ -44,6 +45,7 @@ struct relay {
     unsigned        next_spare;
 
     int      fd;
+    uint64_t next_base;
     char     path[PATH_MAX]; /* of the open segment */
     uint64_t published, committed, end, written;
     uint64_t dirty;  /* bytes of the open segment up to here may have been
@@ -69,15 +71,12 @@ writer_open_segment(struct relay *r)
 int64_t writer_now(const struct relay *r);
 void    writer_push(struct relay *r, const struct segment *s);
 
-/* append.c: a new last segment at `base`, opened; its header is what is
- * committed and written. */
-enum weir_status writer_begin(struct relay *r, uint64_t base,
-                              struct weir_err *err);
+/* append.c */
 enum weir_status writer_flush(struct relay *r, struct weir_err *err);
 enum weir_status writer_sync(struct relay *r, struct weir_err *err);
 
-/* recover.c: finds what is there, cuts it to what is whole, begins a new
- * segment behind it. */
+/* recover.c: finds what is there, cuts it to what is whole; sets `end` and
+ * `next_base`. */
 enum weir_status writer_recover(struct relay *r, struct weir_err *err);
 
 /* retain.c: a spare to be written over, or 0 if there is none. */
