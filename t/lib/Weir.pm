@@ -288,6 +288,17 @@ sub check_logs
     return;
 }
 
+# Stops everything and asserts nothing.
+sub close_all
+{
+    my ($self) = @_;
+    for my $server (@{ $self->{servers} }) {
+        eval { $server->stop } if $server->is_running;
+    }
+    $self->finish;
+    return;
+}
+
 sub finish
 {
     my ($self) = @_;

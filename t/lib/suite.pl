@@ -6,8 +6,7 @@
 use strict;
 use warnings;
 use Cwd qw(abs_path);
-use File::Basename qw(basename dirname);
-use File::Copy qw(copy);
+use File::Basename qw(basename);
 use File::Path qw(make_path);
 use FindBin;
 use Getopt::Long;
@@ -117,36 +116,6 @@ sub log_tail
     print "  all of it: $top/log/$log\n";
 }
 
-# The files of the project, copied to where they are built: autoreconf leaves
-# nothing in the checkout, and one that was configured there is no obstacle.
-sub copy_source
-{
-    my $to   = "$top/src";
-    my @list = split /\0/, -e "$source/.git"
-        ? `cd '$source' && git ls-files -z -co --exclude-standard`
-        : `cd '$source' && find . -name 'build*' -prune -o -type f -print0`;
-    my %keep;
-    for my $file (grep { !m{^(?:\./)?build[^/]*/} } @list) {
-        $file =~ s{^\./}{};
-        my @from = stat "$source/$file" or next;
-        my @have = stat "$to/$file";
-        $keep{$file} = 1;
-        next if @have && $have[9] == $from[9] && $have[7] == $from[7];
-        make_path(dirname("$to/$file"));
-        unlink "$to/$file";
-        copy("$source/$file", "$to/$file") or die "copy $file: $!\n";
-        chmod $from[2] & 0777, "$to/$file";
-        utime $from[9], $from[9], "$to/$file";
-    }
-    if (open my $old, '<', "$top/src.list") {
-        chomp(my @gone = grep { chomp(my $f = $_); !$keep{$f} } <$old>);
-        unlink map { "$to/$_" } @gone;
-    }
-    open my $out, '>', "$top/src.list" or die "$top/src.list: $!\n";
-    print $out map { "$_\n" } sort keys %keep;
-    close $out;
-}
-
 sub build
 {
     my ($name) = @_;
@@ -156,7 +125,10 @@ sub build
     local %ENV = (%ENV, %{ $c->{env} });
     unlink "$top/log/$log";
     make_path($dir);
-    copy_source();
+    # A copy: autoreconf leaves nothing in the checkout, and one that was
+    # configured there is no obstacle.
+    logged($log, 60, $source, 'perl', "$source/t/lib/copy.pl", $source, "$top/src")
+        or return fail_log($log);
     if (!-e "$top/src/configure") {
         logged($log, 300, "$top/src", 'autoreconf', '-fi') or return fail_log($log);
     }
