@@ -55,6 +55,7 @@ struct worker_page {
     _Atomic uint64_t relay_used, relay_size; /* bytes; the source's */
     _Atomic uint32_t parked_tables;
     _Atomic uint32_t caught_up;     /* 1 while there is nothing to do */
+    _Atomic uint32_t restored;      /* 1 once a sink's stored position is known */
 
     _Atomic uint32_t       sequence; /* odd while a text is being written */
     struct page_text_field texts[PAGE_TEXTS];

@@ -12,7 +12,9 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/str.h"
+#include "relay/origin.h"
 
 /* ---- Room */
 
@@ -123,8 +125,8 @@ begin_transaction(struct deliverer *d, const struct frame *f,
         return st;
     }
     d->txn_has_events = false;
-    d->skipping = false;
-    if (d->skip) {
+    d->skipping = f->offset < d->skip_until;
+    if (d->skip && !d->skipping) {
         d->skipping = d->txn->gtid.len ? gtid_set_has(d->skip, d->txn->gtid)
                                        : before_skip_end(d);
     }
@@ -171,12 +173,16 @@ end_transaction(struct deliverer *d, const struct frame *f,
     struct reader p = reader_of(f->payload.data, f->payload.len);
     struct batch *b = &d->batch;
 
-    read_bytes(&p, 8);
+    read_bytes(&p, 8); /* where the head is: below */
     const uint64_t offset = read_le(&p, 8);
-    if (p.bad || !d->txn) {
+    if (p.bad) {
         return weir_fail(err, WEIR_FATAL,
                          "relay: the commit at %llu is malformed",
                          (unsigned long long)f->offset);
+    }
+    const enum weir_status st = need_head(d, get_le64(f->payload.data), err);
+    if (st != WEIR_OK) {
+        return st;
     }
     if (d->txn_has_events && b->n) {
         ((struct weir_event *)b->events[b->n - 1])->flags |= WEIR_LAST_IN_TXN;
@@ -497,6 +503,10 @@ take_row_frame(struct deliverer *d, struct weir_err *err)
     const enum weir_status st = enter_rows(d, err);
     if (st == WEIR_OK) {
         d->in_frame = true;
+        if (d->at.next != d->frame.offset) {
+            d->at.next = d->frame.offset;
+            d->at.next_row = 0;
+        }
         return WEIR_OK;
     }
     fill_leave_frame(d);
@@ -523,7 +533,7 @@ take_frame(struct deliverer *d, struct weir_err *err)
         st = begin_transaction(d, f, err);
         break;
     case FRAME_TABLE:
-        st = view_note(d, f, err);
+        st = d->skipping ? WEIR_OK : view_note(d, f, err);
         break;
     case FRAME_COMMIT:
         st = end_transaction(d, f, err);
@@ -591,6 +601,25 @@ check_seq(struct deliverer *d, struct weir_err *err)
         (unsigned long long)d->frame.offset);
 }
 
+/* A table that this sink was given later than it was begun. */
+static void
+warn_of_gap(struct deliverer *d)
+{
+    struct arena    a = { 0 };
+    struct origin   o;
+    struct weir_err err;
+
+    if (origin_parse(&a, follower_origin(d->follower), &o, &err) == WEIR_OK) {
+        const char *lacks = origin_lacks(&o, d->set.sink->set.tables);
+        if (lacks) {
+            log_warn("the relay did not keep %s in what is read now (from "
+                     "%.*s:%llu on): changes of then are not here", lacks,
+                     STR_ARG(o.file), (unsigned long long)o.file_offset);
+        }
+    }
+    arena_free(&a);
+}
+
 static enum weir_status
 next_frame(struct deliverer *d, struct weir_err *err)
 {
@@ -599,6 +628,7 @@ next_frame(struct deliverer *d, struct weir_err *err)
     if (st == WEIR_OK && follower_segment(d->follower) != d->segment) {
         d->segment = follower_segment(d->follower);
         views_new_segment(d);
+        warn_of_gap(d);
     }
     return st;
 }

@@ -85,7 +85,7 @@ struct batch {
     struct weir_err  reason;
 };
 
-/* Where the stream stands; the copy in `done` is what the sink has. */
+/* Where the stream stands. */
 struct place {
     uint64_t         next, head;
     uint32_t         next_row;
@@ -107,13 +107,13 @@ struct deliverer {
     struct weir_instance *stages;
     struct weir_instance  sink;
     struct twoslot       *local;
-    bool                  opened;
 
     struct view   *views;
     struct frames *by_frame; /* table frames of this segment: their view */
     uint64_t       segment;
 
-    struct place    at;    /* behind what is in the batch */
+    struct place    at;     /* behind what is in the batch */
+    struct buf      stored; /* the checkpoint of what the sink has */
     struct progress found; /* what the sink or the file had; texts in buf */
     struct buf      found_blob;
     bool            has_found;
@@ -125,8 +125,9 @@ struct deliverer {
     struct gtid_set *skip;     /* transactions that the sink has; NULL: none */
     struct buf       skip_file; /* without GTIDs: up to there */
     uint64_t         skip_offset;
+    uint64_t         skip_until; /* or frames before this one */
     bool             skipping; /* the present transaction is one */
-    bool             started;
+    bool             started, is_new;
 
     /* The row frame that is being walked. */
     bool               in_frame;
@@ -177,7 +178,6 @@ void             batch_reset(struct deliverer *d);
 void             batch_free(struct deliverer *d);
 enum weir_status write_batch(struct deliverer *d, struct weir_err *err);
 enum weir_status save_checkpoint(struct deliverer *d, struct weir_err *err);
-void             place_copy(struct place *to, const struct place *from);
 void             place_free(struct place *p);
 
 /* answer.c */

@@ -18,20 +18,6 @@
 enum { SECOND = 1000000 };
 
 void
-place_copy(struct place *to, const struct place *from)
-{
-    struct gtid_set *gtids = gtid_set_copy(from->gtids);
-    struct buf       file = to->file;
-
-    gtid_set_free(&to->gtids);
-    file.len = 0;
-    buf_str(&file, buf_view(&from->file));
-    *to = *from;
-    to->gtids = gtids;
-    to->file = file;
-}
-
-void
 place_free(struct place *p)
 {
     gtid_set_free(&p->gtids);
@@ -105,8 +91,8 @@ save_checkpoint(struct deliverer *d, struct weir_err *err)
     if (!d->unsaved) {
         return WEIR_OK;
     }
-    const enum weir_status st = twoslot_write(
-        d->local, buf_view(&d->batch.checkpoint), false, err);
+    const enum weir_status st =
+        twoslot_write(d->local, buf_view(&d->stored), false, err);
     if (st != WEIR_OK) {
         return weir_wrap(err, st, "checkpoint");
     }
@@ -273,6 +259,9 @@ write_batch(struct deliverer *d, struct weir_err *err)
         return st;
     }
     count(d);
+    const struct buf before = d->stored;
+    d->stored = b->checkpoint;
+    b->checkpoint = before;
     d->moved = false;
     d->unsaved = true;
     const int64_t now = clock_steady();

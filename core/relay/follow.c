@@ -584,6 +584,12 @@ follower_seek(struct follower *f, uint64_t offset, struct weir_err *err)
     return st == WEIR_OK ? seek_within(f, offset, err) : st;
 }
 
+bool
+follower_in_gap(const struct follower *f)
+{
+    return f->expected != 0;
+}
+
 /* Into `a`, from any open segment.  DROP: it isn't there, whole. */
 static enum weir_status
 read_copy(const struct follower *f, int fd, uint64_t base, uint64_t offset,

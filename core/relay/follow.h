@@ -41,6 +41,9 @@ enum weir_status follower_first(struct follower *f, uint64_t *offset,
  * there.  Beyond what is published is fine if it is exactly its end. */
 enum weir_status follower_seek(struct follower *f, uint64_t offset,
                                struct weir_err *err);
+/* After a seek: no frame begins there, only ones behind it: what was there has
+ * been cut. */
+bool follower_in_gap(const struct follower *f);
 /* The next frame, checked, END and STOP frames passed over.  It lives as long
  * as follower_block(), on which the caller takes a reference to keep it beyond
  * the next call.  DROP: nothing more is published now.  FATAL: damaged, with

@@ -80,6 +80,8 @@ struct weir_batching { /* grows; comes filled in with the sink's settings */
     enum weir_share     share;
     int64_t             events, bytes, wait_ms; /* as configured, else default */
     uint32_t            max_lanes;
+    bool                resend; /* what failed is learnt after the checkpoint
+                                   moved: a start sends the last batch again */
 };
 
 /* ---- The module */

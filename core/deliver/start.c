@@ -1,0 +1,332 @@
+/*
+ * start.c - where a sink goes on: what it has stored itself, else the
+ * checkpoint here, else where a new sink begins.  A position that this relay
+ * does not have (its tail was lost, or all of it) is found again by GTID, and
+ * transactions that the sink has are left out.
+ */
+#include "deliver/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "relay/origin.h"
+
+/* ---- What is stored */
+
+static enum weir_status
+ask_sink(struct deliverer *d, struct weir_err *err)
+{
+    const struct weir_module *m = d->sink.module;
+
+    d->has_found = false;
+    if (!m->restore) {
+        return WEIR_OK;
+    }
+    enum weir_status st =
+        m->restore(d->sink.self, str_of(d->name),
+                   d->started ? 0 : WEIR_ALL_SLOTS, err);
+    const char *was = d->set.sink->set.was;
+    if (st == WEIR_OK && !d->has_found && was && !d->started) {
+        char old[140];
+        snprintf(old, sizeof old, "%s/%s", d->set.pipeline->name, was);
+        st = m->restore(d->sink.self, str_of(old), WEIR_ALL_SLOTS, err);
+    }
+    return st == WEIR_OK ? st : weir_wrap(err, st, "restore");
+}
+
+static enum weir_status
+is_gone(const struct deliverer *d, struct weir_err *err)
+{
+    return weir_fail(
+        err, WEIR_FATAL,
+        "the sink has no checkpoint any more, and there was one: its data was "
+        "flushed, or it is another store.  adopt = on goes on from the "
+        "position kept here; to begin anew, remove %s", d->checkpoint_path);
+}
+
+static enum weir_status
+is_foreign(const struct progress *p, struct weir_err *err)
+{
+    char since[25];
+
+    clock_format(p->time_usec, since);
+    return weir_fail(err, WEIR_FATAL,
+                     "the sink belongs to a Weir on %.*s since %s (or to this "
+                     "one before its state was lost); adopt = on in the sink's "
+                     "block takes it over and goes on from there",
+                     STR_ARG(p->host), since);
+}
+
+/* The stored position into `out`.  DROP: there is none. */
+static enum weir_status
+stored(struct deliverer *d, struct progress *out, struct weir_err *err)
+{
+    const struct weir_str local = twoslot_value(d->local);
+    const bool            adopt = d->set.sink->set.adopt;
+
+    if (!d->has_found && d->sink.module->restore && local.len && !adopt) {
+        return is_gone(d, err);
+    }
+    const struct weir_str blob = d->has_found ? buf_view(&d->found_blob) : local;
+    if (blob.len == 0) {
+        return WEIR_DROP;
+    }
+    const enum weir_status st = progress_parse(blob, out, err);
+    if (st != WEIR_OK) {
+        return weir_wrap(err, WEIR_FATAL, "checkpoint%s",
+                         d->has_found ? " in the sink" : "");
+    }
+    const bool ours = memcmp(out->pipeline_id, d->pipeline_id,
+                             sizeof d->pipeline_id) == 0;
+    return ours || adopt ? WEIR_OK : is_foreign(out, err);
+}
+
+/* ---- Places */
+
+static enum weir_status
+set_place(struct deliverer *d, uint64_t next, uint32_t next_row,
+          struct weir_str gtid_set, struct weir_str file, uint64_t offset,
+          struct weir_err *err)
+{
+    gtid_set_free(&d->at.gtids);
+    d->at.gtids = gtid_set_new();
+    d->at.next = next;
+    d->at.next_row = next_row;
+    d->at.head = 0;
+    d->at.file.len = 0;
+    buf_str(&d->at.file, file);
+    d->at.file_offset = offset;
+    d->txn = NULL;
+    d->txn_has_events = false;
+    d->skipping = false;
+    d->segment = 0;
+    views_new_segment(d);
+    const enum weir_status st =
+        gtid_set.len ? gtid_set_add(d->at.gtids, gtid_set, err) : WEIR_OK;
+    return st == WEIR_OK ? st : weir_wrap(err, WEIR_FATAL, "position");
+}
+
+static void
+skip_nothing(struct deliverer *d)
+{
+    gtid_set_free(&d->skip);
+    d->skip_file.len = 0;
+    d->skip_offset = 0;
+    d->skip_until = 0;
+    d->seq_floor = 0;
+}
+
+/* To the oldest frame; its segment's origin.  DROP: the relay is empty. */
+static enum weir_status
+seek_first(struct deliverer *d, struct arena *a, uint64_t *first,
+           struct origin *o, struct weir_err *err)
+{
+    enum weir_status st = follower_first(d->follower, first, err);
+
+    if (st == WEIR_OK) {
+        st = follower_seek(d->follower, *first, err);
+    }
+    if (st == WEIR_OK) {
+        st = origin_parse(a, follower_origin(d->follower), o, err);
+    }
+    return st == WEIR_RETRY ? WEIR_DROP : st;
+}
+
+static bool
+origin_is_before(const struct origin *o, const struct progress *p,
+                 struct weir_err *err)
+{
+    struct gtid_set *have = gtid_set_new(), *before = gtid_set_new();
+    bool             covered = false;
+
+    if (p->gtid_set.len) {
+        covered = gtid_set_add(have, p->gtid_set, err) == WEIR_OK &&
+                  (o->gtid_set.len == 0 ||
+                   gtid_set_add(before, o->gtid_set, err) == WEIR_OK) &&
+                  gtid_set_covers(have, before);
+    } else if (o->file.len == p->file.len && o->file.len > 0) {
+        const int c = memcmp(o->file.data, p->file.data, o->file.len);
+        covered = c < 0 || (c == 0 && o->file_offset <= p->file_offset);
+    }
+    gtid_set_free(&have);
+    gtid_set_free(&before);
+    return covered;
+}
+
+static enum weir_status
+start_by_gtid(struct deliverer *d, const struct progress *p,
+              struct weir_err *err)
+{
+    struct arena  a = { 0 };
+    struct origin o;
+    uint64_t      first;
+
+    enum weir_status st = seek_first(d, &a, &first, &o, err);
+    if (st == WEIR_OK && !origin_is_before(&o, p, err)) {
+        st = weir_fail(
+            err, WEIR_FATAL,
+            "the sink stands at %.*s (%.*s:%llu), and the relay begins behind "
+            "%.*s (%.*s:%llu): what is between is not here.  Stop weir, empty "
+            "%s/%s and start with adopt = on, so that it is read from the "
+            "source again; or copy the tables anew",
+            STR_ARG(p->gtid_set), STR_ARG(p->file),
+            (unsigned long long)p->file_offset, STR_ARG(o.gtid_set),
+            STR_ARG(o.file), (unsigned long long)o.file_offset, d->set.state,
+            d->set.pipeline->name);
+    }
+    if (st == WEIR_OK) {
+        st = set_place(d, first, 0, p->gtid_set, p->file, p->file_offset, err);
+    }
+    if (st == WEIR_OK) {
+        d->skip = gtid_set_copy(d->at.gtids);
+        buf_str(&d->skip_file, p->file);
+        d->skip_offset = p->file_offset;
+        d->seq_floor = p->seq;
+        log_info("goes on behind %.*s (%.*s:%llu), found by %s%s",
+                 STR_ARG(p->gtid_set), STR_ARG(p->file),
+                 (unsigned long long)p->file_offset,
+                 p->gtid_set.len ? "GTID" : "file and offset",
+                 p->head ? "; the transaction it stood in is sent again from "
+                           "its start" : "");
+    }
+    arena_free(&a);
+    return st;
+}
+
+static enum weir_status
+start_at(struct deliverer *d, const struct progress *p, struct weir_err *err)
+{
+    const bool     resend = d->set.sink->batching.resend && !d->started;
+    const uint64_t next = resend ? p->first : p->next;
+    struct weir_err why;
+
+    const bool ours = memcmp(p->pipeline_id, d->pipeline_id,
+                             sizeof d->pipeline_id) == 0;
+    enum weir_status st = ours ? follower_seek(d->follower, next, &why)
+                               : WEIR_REJECT;
+    if (st == WEIR_RETRY) {
+        return WEIR_DROP;
+    }
+    if (st != WEIR_OK || follower_in_gap(d->follower)) {
+        return start_by_gtid(d, p, err);
+    }
+    st = set_place(d, next, resend ? p->first_row : p->next_row, p->gtid_set,
+                   p->file, p->file_offset, err);
+    d->txn_has_events = !resend && p->head;
+    return st;
+}
+
+/* Behind all that is published: the frames of the last segment are passed over
+ * for the position that they lead to. */
+static enum weir_status
+start_now(struct deliverer *d, struct weir_err *err)
+{
+    struct arena   a = { 0 };
+    struct origin  o;
+    const uint64_t end = follower_published(d->follower);
+
+    enum weir_status st = follower_seek(d->follower, end, err);
+    if (st == WEIR_OK) {
+        st = follower_seek(d->follower, follower_segment(d->follower), err);
+    }
+    if (st == WEIR_OK) {
+        st = origin_parse(&a, follower_origin(d->follower), &o, err);
+    }
+    if (st == WEIR_OK && origin_lacks(&o, d->set.sink->set.tables)) {
+        st = WEIR_DROP; /* the source worker is about to begin a new segment */
+    }
+    if (st == WEIR_OK) {
+        st = set_place(d, follower_offset(d->follower), 0, o.gtid_set, o.file,
+                       o.file_offset, err);
+        d->skip_until = end;
+    }
+    arena_free(&a);
+    return st == WEIR_RETRY ? WEIR_DROP : st;
+}
+
+static enum weir_status
+start_new(struct deliverer *d, struct weir_err *err)
+{
+    struct arena  a = { 0 };
+    struct origin o;
+    uint64_t      first;
+
+    if (d->set.sink->set.start == CONF_START_NOW) {
+        return start_now(d, err);
+    }
+    enum weir_status st = seek_first(d, &a, &first, &o, err);
+    if (st == WEIR_OK) {
+        const char *lacks = origin_lacks(&o, d->set.sink->set.tables);
+        st = lacks ? weir_fail(err, WEIR_FATAL,
+                               "the relay did not keep %s from its beginning "
+                               "on: start = now in the sink's block begins "
+                               "with what comes", lacks)
+                   : set_place(d, first, 0, o.gtid_set, o.file, o.file_offset,
+                               err);
+    }
+    arena_free(&a);
+    return st;
+}
+
+/* ---- The order of things */
+
+static enum weir_status
+find_place(struct deliverer *d, struct weir_err *err)
+{
+    enum weir_status st = ask_sink(d, err);
+
+    if (st != WEIR_OK) {
+        return st;
+    }
+    st = stored(d, &d->found, err);
+    d->is_new = st == WEIR_DROP;
+    if (st == WEIR_DROP) {
+        d->found = (struct progress){ 0 };
+        st = WEIR_OK;
+    }
+    if (st == WEIR_OK && !d->started) {
+        d->epoch = (d->found.epoch > d->epoch ? d->found.epoch : d->epoch) + 1;
+    }
+    /* A position that came with the sink is where the source has to begin. */
+    if (st == WEIR_OK && d->has_found && !d->started &&
+        twoslot_value(d->local).len == 0) {
+        st = twoslot_write(d->local, buf_view(&d->found_blob), true, err);
+    }
+    return st;
+}
+
+enum weir_status
+deliver_start(struct deliverer *d, struct weir_err *err)
+{
+    fill_leave_frame(d);
+    enum weir_status st = save_checkpoint(d, err);
+    if (st == WEIR_OK) {
+        st = find_place(d, err);
+    }
+    if (st != WEIR_OK) {
+        return st;
+    }
+    atomic_store(&d->set.page->restored, 1);
+    if (!d->follower) {
+        st = follower_open(d->relay_dir, d->relay_page, d->set.slot,
+                           &d->follower, err);
+    }
+    if (st != WEIR_OK || follower_published(d->follower) == 0) {
+        return st == WEIR_OK || st == WEIR_RETRY ? WEIR_DROP : st;
+    }
+    skip_nothing(d);
+    st = d->is_new ? start_new(d, err) : start_at(d, &d->found, err);
+    if (st == WEIR_OK) {
+        batch_reset(d);
+        if (d->found.seq > d->seq) {
+            d->seq = d->found.seq;
+        }
+        d->started = true;
+        d->moved = true; /* a new sink's place is stored at once */
+    }
+    return st;
+}
