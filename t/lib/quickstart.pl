@@ -61,6 +61,7 @@ sub pipeline
 {
     my ($db, $redis, $dir) = @_;
     my ($port, $redis_port) = ($db->port, $redis->port);
+    mkdir "$dir/files";
     return <<"EOT";
 pipeline shop {
     source {

@@ -4,6 +4,7 @@ use Weir;
 use Weir::Lines qw(read_lines);
 
 my $t     = Weir->new;
+$t->make_dir('files');
 my $db    = $t->mariadb;
 my $redis = $t->redis;
 $db->make_weir_user;

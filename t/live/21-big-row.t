@@ -5,6 +5,7 @@ use Weir::Shop;
 use Digest::MD5 qw(md5_hex);
 
 my $t     = Weir->new;
+$t->make_dir('files');
 my $db    = $t->mariadb;
 my $redis = $t->redis;
 $db->make_weir_user;

@@ -19,6 +19,7 @@ sub config
 {
     my ($start, $dir) = @_;
     my $source = shop_source($db, $start);
+    mkdir "$dir/files";
     return "pipeline shop { $source sink lines {"
         . " file { root = \"$dir/files\" path = \"t.jsonl\" } } }";
 }

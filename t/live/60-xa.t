@@ -4,6 +4,7 @@ use Weir;
 use Weir::Shop;
 
 my $t  = Weir->new;
+$t->make_dir('files');
 my $db = $t->mariadb;
 $db->make_weir_user;
 $db->do('CREATE DATABASE shop', 'CREATE TABLE shop.t (i INT PRIMARY KEY)',

@@ -4,6 +4,7 @@ use Weir;
 use Weir::Shop;
 
 my $t     = Weir->new;
+$t->make_dir('files');
 my $db    = $t->mariadb;
 my $redis = $t->redis;
 my $dir   = $t->dir;

@@ -10,6 +10,7 @@ my $redis = $t->redis;
 $db->make_weir_user;
 my $load = Weir::Load->new($db, pause_ms => 2)->create_tables;
 my $dir  = $t->dir;
+$t->make_dir('late');
 my $weir = $t->weir(config => shop_config($db, $redis, $dir))->start;
 $t->expect_log(qr/reload|configuration|weir\.conf/);
 

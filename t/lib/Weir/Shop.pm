@@ -5,6 +5,7 @@ package Weir::Shop;
 use strict;
 use warnings;
 use Exporter 'import';
+use File::Path qw(make_path);
 use Weir::Compare qw(same_as_hashes);
 use Weir::Lines qw(read_lines read_values);
 our @EXPORT = qw(shop_source shop_config wait_synced check_shop ledger_numbers
@@ -31,6 +32,7 @@ sub shop_config
     my $more   = $option{more}   // '';
     my $ledger = $option{ledger} // '';
     my $users  = $option{users}  // '';
+    make_path("$dir/files");
     return <<"EOT";
 pipeline shop {
     $source
