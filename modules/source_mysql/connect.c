@@ -1,0 +1,356 @@
+/*
+ * connect.c - a connection: options said explicitly in both directions,
+ * statements, and results.  Uses the library's non-blocking calls, so that
+ * a stop is seen while a connect or a statement is on its way.  Knows nothing
+ * of binlogs.
+ */
+#include "source_mysql.h"
+
+#include <errmsg.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <mysqld_error.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Names are looked up on the stack of the library's coroutine, whose default
+ * of 60 KiB is small for that. */
+#define COROUTINE_STACK_BYTES ((size_t)512 << 10)
+
+/* A statement of ours that takes longer than this is given up. */
+#define QUERY_TIMEOUT_MS 120000
+
+/* Plugins that don't give the password away to who asks for it in the clear,
+ * which the connection would do if a hostile server asked. */
+#define AUTH_PLUGINS \
+    "mysql_native_password,client_ed25519,caching_sha2_password," \
+    "sha256_password,parsec"
+
+int64_t
+now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- Waiting */
+
+static short
+wait_events(int status)
+{
+    return (short)((status & MYSQL_WAIT_READ ? POLLIN : 0) |
+                   (status & MYSQL_WAIT_WRITE ? POLLOUT : 0) |
+                   (status & MYSQL_WAIT_EXCEPT ? POLLPRI : 0));
+}
+
+/* What the library waits for has come: `status` for its next step.  A stop and
+ * a passed deadline end the call in order, as the library's own timeout. */
+static int
+conn_wait(struct conn *c, int status, int64_t deadline_ms)
+{
+    struct pollfd p[2] = {
+        { .fd = mysql_get_socket(c->mysql), .events = wait_events(status) },
+        { .fd = weir_stop_fd(c->src->in), .events = POLLIN },
+    };
+
+    if (c->src->stopping) {
+        return MYSQL_WAIT_TIMEOUT;
+    }
+    for (;;) {
+        const int64_t left = deadline_ms - now_ms();
+        const int     n = left > 0 ? poll(p, 2, (int)left) : 0;
+        if (n == -1 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return MYSQL_WAIT_TIMEOUT;
+        }
+        break;
+    }
+    if (p[1].revents) {
+        c->src->stopping = true;
+        return MYSQL_WAIT_TIMEOUT;
+    }
+    const int ready = (p[0].revents & POLLIN ? MYSQL_WAIT_READ : 0) |
+                      (p[0].revents & POLLOUT ? MYSQL_WAIT_WRITE : 0) |
+                      (p[0].revents & POLLPRI ? MYSQL_WAIT_EXCEPT : 0);
+    return ready ? ready : status & ~MYSQL_WAIT_TIMEOUT;
+}
+
+/* ---- Errors */
+
+/* Who may come in, and how: a person has to do something, and then it works
+ * without a restart (a password was changed here or there). */
+static bool
+is_denied(unsigned code)
+{
+    return code == ER_ACCESS_DENIED_ERROR || code == ER_DBACCESS_DENIED_ERROR ||
+           code == ER_ACCESS_DENIED_NO_PASSWORD_ERROR ||
+           code == ER_HOST_NOT_PRIVILEGED || code == ER_HOST_IS_BLOCKED;
+}
+
+static enum weir_status
+classify(unsigned code)
+{
+    switch (code) {
+    case CR_AUTH_PLUGIN_CANNOT_LOAD:
+    case 3159: /* ER_SECURE_TRANSPORT_REQUIRED */
+        return WEIR_FATAL;
+    default:
+        return WEIR_RETRY;
+    }
+}
+
+enum weir_status
+conn_fail(struct conn *c, const char *what, struct weir_err *err)
+{
+    const unsigned code = mysql_errno(c->mysql); /* before any other call */
+
+    if (c->src->stopping) {
+        return weir_fail(err, WEIR_RETRY, "%s: asked to stop", what);
+    }
+    if (code == 0) {
+        return weir_fail(err, WEIR_RETRY, "%s: no reason given", what);
+    }
+    return weir_fail(err, classify(code), "%s: %.300s (error %u)", what,
+                     mysql_error(c->mysql), code);
+}
+
+static enum weir_status
+connect_fail(struct conn *c, struct weir_err *err)
+{
+    const unsigned code = mysql_errno(c->mysql);
+    char           what[320];
+
+    snprintf(what, sizeof what, "connect to %s as %s", c->src->name,
+             c->src->conf->user);
+    const enum weir_status st = conn_fail(c, what, err);
+    if (is_denied(code) && !c->src->stopping && !c->src->denied) {
+        c->src->denied = true;
+        weir_log(c->src->in, WEIR_ERROR,
+                 "%s lets nobody in as %s: mend the account there, or the "
+                 "password here (password_file is read at each attempt); "
+                 "attempts go on", c->src->name, c->src->conf->user);
+    }
+    return st;
+}
+
+/* ---- Connecting */
+
+static void
+set_options(MYSQL *m, const struct mysql_conf *conf)
+{
+    const unsigned connect_sec = (unsigned)((conf->connect_timeout + 999) / 1000);
+    /* Guards what can't be polled for: the rest of a packet half read. */
+    const unsigned read_sec = (unsigned)((conf->heartbeat * 4 + 4999) / 1000);
+    const unsigned write_sec = 30;
+    const my_bool  off = 0;
+    const unsigned infile = 0;
+    const unsigned long biggest = (1UL << 30) + (1UL << 20);
+    const size_t   stack = COROUTINE_STACK_BYTES;
+
+    mysql_options(m, MYSQL_OPT_NONBLOCK, &stack);
+    mysql_options(m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_sec);
+    mysql_options(m, MYSQL_OPT_READ_TIMEOUT, &read_sec);
+    mysql_options(m, MYSQL_OPT_WRITE_TIMEOUT, &write_sec);
+    mysql_options(m, MYSQL_OPT_RECONNECT, &off);
+    mysql_options(m, MYSQL_OPT_LOCAL_INFILE, &infile);
+    mysql_options(m, MYSQL_OPT_MAX_ALLOWED_PACKET, &biggest);
+    mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    mysql_options(m, MARIADB_OPT_RESTRICTED_AUTH, AUTH_PLUGINS);
+    /* This release speaks no TLS.  Both are said, as their defaults differ:
+     * off in Connector/C 3.3, on and verified in 3.4. */
+    mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &off);
+    mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &off);
+    mysql_options4(m, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "weir");
+}
+
+static enum weir_status
+connect_with(struct conn *c, const char *password, struct weir_err *err)
+{
+    const struct mysql_conf *conf = c->src->conf;
+    const char  *socket = conf->socket && *conf->socket ? conf->socket : NULL;
+    MYSQL       *done = NULL;
+    const int64_t deadline = now_ms() + conf->connect_timeout;
+
+    /* A host of NULL or "localhost" is the socket, given or the default. */
+    int status = mysql_real_connect_start(
+        &done, c->mysql, socket ? NULL : conf->host, conf->user, password,
+        NULL, (unsigned)conf->port, socket, CLIENT_REMEMBER_OPTIONS);
+    while (status) {
+        status = mysql_real_connect_cont(&done, c->mysql,
+                                         conn_wait(c, status, deadline));
+    }
+    return done ? WEIR_OK : connect_fail(c, err);
+}
+
+enum weir_status
+conn_open(struct conn *c, struct weir_err *err)
+{
+    const struct mysql_conf *conf = c->src->conf;
+    struct weir_str          secret = { "", 0 };
+
+    conn_close(c);
+    if (conf->password_file && *conf->password_file) {
+        const enum weir_status st =
+            weir_secret(c->src->in, conf->password_file, &secret, err);
+        if (st != WEIR_OK) {
+            return st;
+        }
+    } else if (conf->password) {
+        secret = (struct weir_str){ conf->password, strlen(conf->password) };
+    }
+    char *password = strndup(secret.data, secret.len);
+    c->mysql = mysql_init(NULL);
+    if (!c->mysql || !password) {
+        free(password);
+        return weir_fail(err, WEIR_RETRY, "connect to %s: out of memory",
+                         c->src->name);
+    }
+    set_options(c->mysql, conf);
+    enum weir_status st = connect_with(c, password, err);
+    explicit_bzero(password, secret.len);
+    free(password);
+    if (st == WEIR_OK) {
+        c->src->denied = false;
+        /* Quoting, and what information_schema prints, go by these. */
+        st = conn_query(c, "SET SESSION sql_mode = '', time_zone = '+00:00'",
+                        NULL, err);
+    }
+    if (st != WEIR_OK) {
+        conn_close(c);
+    }
+    return st;
+}
+
+void
+conn_close(struct conn *c)
+{
+    if (c->mysql) {
+        mysql_close(c->mysql);
+        c->mysql = NULL;
+    }
+}
+
+int
+conn_fd(const struct conn *c)
+{
+    return (int)mysql_get_socket(c->mysql);
+}
+
+/* ---- Statements */
+
+static enum weir_status
+query_result(struct conn *c, const char *what, struct result *out,
+             int64_t deadline, struct weir_err *err)
+{
+    int status = mysql_store_result_start(&out->res, c->mysql);
+    while (status) {
+        status = mysql_store_result_cont(&out->res, c->mysql,
+                                         conn_wait(c, status, deadline));
+    }
+    if (out->res) {
+        out->ncells = mysql_num_fields(out->res);
+        return WEIR_OK;
+    }
+    if (mysql_errno(c->mysql) == 0 && !c->src->stopping) {
+        return weir_fail(err, WEIR_RETRY,
+                         "%s: no result comes with the answer", what);
+    }
+    return conn_fail(c, what, err);
+}
+
+enum weir_status
+conn_query(struct conn *c, const char *sql, struct result *out,
+           struct weir_err *err)
+{
+    const int64_t deadline = now_ms() + QUERY_TIMEOUT_MS;
+    int           failed = 0;
+    char          what[400];
+
+    if (out) {
+        *out = (struct result){ 0 };
+    }
+    snprintf(what, sizeof what, "%s: %.110s", c->src->name, sql);
+    if (c->src->stopping) {
+        return weir_fail(err, WEIR_RETRY, "%s: asked to stop", what);
+    }
+    int status = mysql_real_query_start(&failed, c->mysql, sql, strlen(sql));
+    while (status) {
+        status = mysql_real_query_cont(&failed, c->mysql,
+                                       conn_wait(c, status, deadline));
+    }
+    if (failed) {
+        return conn_fail(c, what, err);
+    }
+    if (out) {
+        return query_result(c, what, out, deadline, err);
+    }
+    if (mysql_field_count(c->mysql) != 0) {
+        return weir_fail(err, WEIR_RETRY, "%s: an unexpected result", what);
+    }
+    return WEIR_OK;
+}
+
+char *
+conn_quote(struct conn *c, struct weir_str text)
+{
+    char *out = malloc(text.len * 2 + 3);
+
+    if (!out) {
+        abort();
+    }
+    out[0] = '\'';
+    const size_t n =
+        mysql_real_escape_string(c->mysql, out + 1, text.data, text.len);
+    memcpy(out + 1 + n, "'", 2);
+    return out;
+}
+
+bool
+result_next(struct result *r)
+{
+    r->row = r->res ? mysql_fetch_row(r->res) : NULL;
+    r->lengths = r->row ? mysql_fetch_lengths(r->res) : NULL;
+    return r->row && r->lengths;
+}
+
+struct weir_str
+result_str(const struct result *r, unsigned cell)
+{
+    if (!r->row || cell >= r->ncells || !r->row[cell]) {
+        return (struct weir_str){ "", 0 };
+    }
+    return (struct weir_str){ r->row[cell], r->lengths[cell] };
+}
+
+uint64_t
+result_u64(const struct result *r, unsigned cell)
+{
+    const struct weir_str s = result_str(r, cell);
+    uint64_t              v = 0;
+
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.data[i] < '0' || s.data[i] > '9' ||
+            v > (UINT64_MAX - 9) / 10) {
+            return 0;
+        }
+        v = v * 10 + (uint64_t)(s.data[i] - '0');
+    }
+    return v;
+}
+
+void
+result_free(struct result *r)
+{
+    if (r->res) {
+        mysql_free_result(r->res);
+    }
+    *r = (struct result){ 0 };
+}

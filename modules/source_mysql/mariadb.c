@@ -1,0 +1,496 @@
+/*
+ * mariadb.c - what is MariaDB's own: who a server is, where its history begins
+ * and ends, whether it can go on behind a position, and how a dump is asked
+ * for.  Judges only what is certain; where the server knows better (holes,
+ * domains with several writers) it is asked, and its refusal explained.
+ */
+#include "source_mysql.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A dump's events arrive as they were written, GTIDs included, only for who
+ * says that it knows them: MARIA_SLAVE_CAPABILITY_MINE, sql/sql_repl.cc. */
+#define CAPABILITY "4"
+
+#define MEND \
+    "put the missing binlogs back there; or begin anew: remove this " \
+    "pipeline's state, so that start applies again, and copy its tables"
+
+/* ---- Who it is */
+
+static enum weir_status
+one_row(struct conn *c, const char *sql, unsigned ncells, struct result *r,
+        struct weir_err *err)
+{
+    const enum weir_status st = conn_query(c, sql, r, err);
+
+    if (st != WEIR_OK) {
+        return st;
+    }
+    if (r->ncells < ncells || !result_next(r)) {
+        result_free(r);
+        return weir_fail(err, WEIR_RETRY, "%s answers \"%.100s\" with no row",
+                         c->src->name, sql);
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status
+mariadb_identify(struct source *src, char *id, size_t room,
+                 struct weir_err *err)
+{
+    struct result r;
+
+    *id = '\0';
+    if (src->conf->identity == IDENTITY_NONE) {
+        return WEIR_OK;
+    }
+    enum weir_status st =
+        one_row(&src->dump, "SELECT @@server_id, @@port, @@hostname", 3, &r,
+                err);
+    if (st != WEIR_OK) {
+        return st;
+    }
+    if (src->conf->identity == IDENTITY_SERVER_ID) {
+        snprintf(id, room, "server_id:%.*s", STR_ARG(result_str(&r, 0)));
+    } else {
+        snprintf(id, room, "host:%.*s:%.*s:%.*s", STR_ARG(result_str(&r, 2)),
+                 STR_ARG(result_str(&r, 1)), STR_ARG(result_str(&r, 0)));
+    }
+    result_free(&r);
+    if (src->conf->identity == IDENTITY_SERVER_ID) {
+        return WEIR_OK;
+    }
+    /* Only newer releases of each series have it. */
+    st = conn_query(&src->dump, "SHOW GLOBAL VARIABLES LIKE 'server_uid'", &r,
+                    err);
+    if (st == WEIR_OK && result_next(&r) && result_str(&r, 1).len > 0) {
+        snprintf(id, room, "uid:%.*s", STR_ARG(result_str(&r, 1)));
+    }
+    result_free(&r);
+    return st;
+}
+
+/* ---- Where its history begins and ends */
+
+static enum weir_status
+gtid_at(struct conn *c, const struct position *p, char **out,
+        struct weir_err *err)
+{
+    struct result r;
+    char          sql[800];
+    char *const   file = conn_quote(
+        c, (struct weir_str){ p->file, strlen(p->file) });
+
+    snprintf(sql, sizeof sql, "SELECT BINLOG_GTID_POS(%.600s, %" PRIu64 ")",
+             file, p->offset);
+    free(file);
+    const enum weir_status st = one_row(c, sql, 1, &r, err);
+    if (st == WEIR_OK) {
+        const struct weir_str s = result_str(&r, 0);
+        *out = strndup(s.data, s.len);
+        result_free(&r);
+        if (!*out) {
+            abort();
+        }
+    }
+    return st;
+}
+
+static enum weir_status
+variable_read(struct conn *c, const char *name, struct position *out,
+              struct weir_err *err)
+{
+    struct result r;
+    char          sql[80];
+
+    snprintf(sql, sizeof sql, "SELECT @@GLOBAL.%s", name);
+    const enum weir_status st = one_row(c, sql, 1, &r, err);
+    if (st == WEIR_OK) {
+        position_set(out, result_str(&r, 0), (struct weir_str){ "", 0 }, 0);
+        result_free(&r);
+    }
+    return st;
+}
+
+static enum weir_status
+status_read(struct conn *c, struct position *out, struct weir_err *err)
+{
+    struct result r;
+    const enum weir_status st = one_row(c, "SHOW MASTER STATUS", 2, &r, err);
+
+    if (st == WEIR_OK) {
+        position_set(out, (struct weir_str){ out->gtid, out->gtid ? strlen(
+                         out->gtid) : 0 }, result_str(&r, 0),
+                     result_u64(&r, 1));
+        result_free(&r);
+    }
+    return st;
+}
+
+/* The two that describe the end can't be read in one statement: a GTID set
+ * that is the same before and after the file's end was read belongs to it. */
+static enum weir_status
+locate_end(struct conn *c, struct position *out, struct weir_err *err)
+{
+    struct position  after = { 0 };
+    enum weir_status st = variable_read(c, "gtid_binlog_pos", out, err);
+
+    for (int tries = 0; st == WEIR_OK && tries < 20; tries++) {
+        st = status_read(c, out, err);
+        if (st == WEIR_OK) {
+            st = variable_read(c, "gtid_binlog_pos", &after, err);
+        }
+        if (st != WEIR_OK || strcmp(out->gtid, after.gtid) == 0) {
+            position_clear(&after);
+            return st;
+        }
+        position_set(out, (struct weir_str){ after.gtid, strlen(after.gtid) },
+                     (struct weir_str){ out->file, strlen(out->file) },
+                     out->offset);
+    }
+    position_clear(&after);
+    if (st == WEIR_OK) { /* too busy for that: let the server work it out */
+        free(out->gtid);
+        out->gtid = NULL;
+        st = gtid_at(c, out, &out->gtid, err);
+    }
+    return st;
+}
+
+static enum weir_status
+locate_first(struct conn *c, struct position *out, struct weir_err *err)
+{
+    struct result r;
+    const enum weir_status st = one_row(c, "SHOW BINARY LOGS", 1, &r, err);
+
+    if (st == WEIR_OK) {
+        position_set(out, (struct weir_str){ "", 0 }, result_str(&r, 0), 4);
+        result_free(&r);
+    }
+    return st;
+}
+
+static enum weir_status
+mariadb_locate(struct source *src, struct conn *c, enum start_kind kind,
+               struct position *out, struct weir_err *err)
+{
+    (void)src;
+    return kind == START_EARLIEST ? locate_first(c, out, err)
+                                  : locate_end(c, out, err);
+}
+
+/* ---- Whether it can go on behind a position */
+
+/* FATAL if the server has not executed `ours`: by what it says of the last
+ * transaction of each domain and server. */
+static enum weir_status
+verify_known(struct source *src, struct gtid ours,
+             const struct gtid_list *state, const char *state_text,
+             struct weir_err *err)
+{
+    const struct gtid *same = NULL;
+    bool               domain = false;
+
+    for (size_t i = 0; i < state->n; i++) {
+        domain |= state->items[i].domain == ours.domain;
+        if (state->items[i].domain == ours.domain &&
+            state->items[i].server == ours.server) {
+            same = &state->items[i];
+        }
+    }
+    if (same && same->seq >= ours.seq) {
+        return WEIR_OK;
+    }
+    return weir_fail(
+        err, WEIR_FATAL,
+        "%s has not executed GTID %" PRIu32 "-%" PRIu32 "-%" PRIu64 ", %s; it "
+        "is at %.100s. It was restored, reset or is another server's copy: "
+        "bring it to that state; or begin anew: remove this pipeline's "
+        "state, so that start applies again, and copy its tables",
+        src->name, ours.domain, ours.server, ours.seq,
+        same     ? "which comes behind its own end"
+        : domain ? "of a server it has nothing from in that domain"
+                 : "of a domain it knows nothing of",
+        *state_text ? state_text : "no transaction at all");
+}
+
+static bool
+is_purged(const struct gtid_list *ours, const struct gtid_list *first)
+{
+    for (size_t i = 0; i < first->n; i++) {
+        const struct gtid *g = &first->items[i];
+        bool               found = false;
+        for (size_t j = 0; j < ours->n; j++) {
+            const struct gtid *o = &ours->items[j];
+            if (o->domain != g->domain) {
+                continue;
+            }
+            found = true;
+            if (o->server == g->server && o->seq < g->seq) {
+                return true;
+            }
+        }
+        if (!found) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum weir_status
+fail_purged(struct source *src, const struct position *first,
+            struct weir_err *err)
+{
+    char at[160];
+
+    return weir_fail(err, WEIR_FATAL,
+                     "%s no longer has what comes behind %s: its oldest "
+                     "binlog, %.64s, begins behind GTID %.120s. To go on, "
+                     MEND, src->name, position_text(&src->at, at, sizeof at),
+                     first->file, *first->gtid ? first->gtid : "(none)");
+}
+
+static enum weir_status
+first_with_gtid(struct conn *c, struct position *out, struct weir_err *err)
+{
+    enum weir_status st = locate_first(c, out, err);
+
+    if (st == WEIR_OK) {
+        free(out->gtid);
+        out->gtid = NULL;
+        st = gtid_at(c, out, &out->gtid, err);
+    }
+    return st;
+}
+
+static enum weir_status
+compare_lists(struct source *src, const struct position *state,
+              const struct position *first, struct weir_err *err)
+{
+    struct gtid_list ours = { 0 }, known = { 0 }, oldest = { 0 };
+    enum weir_status st = WEIR_OK;
+
+    if (!gtid_list_parse((struct weir_str){ src->at.gtid,
+                                            strlen(src->at.gtid) }, &ours)) {
+        st = weir_fail(err, WEIR_FATAL, "\"%.200s\" is no list of MariaDB "
+                       "GTIDs, and %s is a MariaDB", src->at.gtid, src->name);
+    } else if (!gtid_list_parse((struct weir_str){ state->gtid,
+                                strlen(state->gtid) }, &known) ||
+               !gtid_list_parse((struct weir_str){ first->gtid,
+                                strlen(first->gtid) }, &oldest)) {
+        st = weir_fail(err, WEIR_RETRY, "%s gives as its GTIDs \"%.100s\" and "
+                       "\"%.100s\"", src->name, state->gtid, first->gtid);
+    }
+    for (size_t i = 0; st == WEIR_OK && i < ours.n; i++) {
+        st = verify_known(src, ours.items[i], &known, state->gtid, err);
+    }
+    if (st == WEIR_OK && is_purged(&ours, &oldest)) {
+        st = fail_purged(src, first, err);
+    }
+    gtid_list_free(&ours);
+    gtid_list_free(&known);
+    gtid_list_free(&oldest);
+    return st;
+}
+
+static enum weir_status
+verify_gtid(struct source *src, struct weir_err *err)
+{
+    struct position  state = { 0 }, first = { 0 };
+    enum weir_status st =
+        variable_read(&src->dump, "gtid_binlog_state", &state, err);
+
+    if (st == WEIR_OK) {
+        st = first_with_gtid(&src->dump, &first, err);
+    }
+    if (st == WEIR_OK) {
+        st = compare_lists(src, &state, &first, err);
+    }
+    position_clear(&state);
+    position_clear(&first);
+    return st;
+}
+
+static enum weir_status
+verify_file(struct source *src, struct weir_err *err)
+{
+    struct result    r;
+    char             first[256] = "", last[256] = "";
+    uint64_t         size = 0;
+    bool             found = false;
+    const size_t     len = strlen(src->at.file);
+    enum weir_status st = conn_query(&src->dump, "SHOW BINARY LOGS", &r, err);
+
+    while (st == WEIR_OK && result_next(&r)) {
+        const struct weir_str name = result_str(&r, 0);
+        snprintf(last, sizeof last, "%.*s", STR_ARG(name));
+        if (!*first) {
+            memcpy(first, last, sizeof first);
+        }
+        if (name.len == len && memcmp(name.data, src->at.file, len) == 0) {
+            found = true;
+            size = result_u64(&r, 1);
+        }
+    }
+    result_free(&r);
+    if (st != WEIR_OK) {
+        return st;
+    }
+    if (!found) {
+        return weir_fail(err, WEIR_FATAL,
+                         "%s has no binlog %.64s, behind whose offset %" PRIu64
+                         " this pipeline is; it has %.64s to %.64s. To go on, "
+                         MEND, src->name, src->at.file, src->at.offset, first,
+                         last);
+    }
+    if (src->at.offset > size) {
+        return weir_fail(err, WEIR_FATAL,
+                         "%s has only %" PRIu64 " bytes of %.64s, and this "
+                         "pipeline is at %" PRIu64 ": the server lost its end "
+                         "or is another one's copy. To go on, " MEND,
+                         src->name, size, src->at.file, src->at.offset);
+    }
+    if (src->at.offset > UINT32_MAX) {
+        return weir_fail(err, WEIR_FATAL,
+                         "%s:%" PRIu64 " can't be asked for: a dump by file "
+                         "begins within its first 4 GiB; begin by GTID",
+                         src->at.file, src->at.offset);
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status
+mariadb_verify(struct source *src, struct weir_err *err)
+{
+    return *src->at.gtid ? verify_gtid(src, err) : verify_file(src, err);
+}
+
+/* ---- The dump */
+
+static enum weir_status
+set_gtid(struct source *src, struct weir_err *err)
+{
+    /* Strict: a position in a hole of the server's history is refused. */
+    static const char form[] =
+        "SET @slave_connect_state = %s, @slave_gtid_strict_mode = 1, "
+        "@slave_gtid_ignore_duplicates = 0";
+    char *const  gtid = conn_quote(&src->dump,
+                                   (struct weir_str){ src->at.gtid,
+                                                      strlen(src->at.gtid) });
+    const size_t room = sizeof form + strlen(gtid);
+    char *const  sql = malloc(room);
+
+    if (!sql) {
+        abort();
+    }
+    snprintf(sql, room, form, gtid);
+    const enum weir_status st = conn_query(&src->dump, sql, NULL, err);
+    free(sql);
+    free(gtid);
+    return st;
+}
+
+static void
+put_u32(unsigned char *p, uint32_t v)
+{
+    p[0] = (unsigned char)v;
+    p[1] = (unsigned char)(v >> 8);
+    p[2] = (unsigned char)(v >> 16);
+    p[3] = (unsigned char)(v >> 24);
+}
+
+static enum weir_status
+mariadb_dump(struct source *src, struct weir_err *err)
+{
+    unsigned char body[10 + 256];
+    char          sql[160];
+
+    /* The first sends checksums, without which the server refuses. */
+    snprintf(sql, sizeof sql,
+             "SET @master_binlog_checksum = @@GLOBAL.binlog_checksum, "
+             "@mariadb_slave_capability = " CAPABILITY ", "
+             "@master_heartbeat_period = %" PRId64,
+             src->conf->heartbeat * 1000000);
+    enum weir_status st = conn_query(&src->dump, sql, NULL, err);
+    const bool       by_gtid = *src->at.gtid;
+    if (st == WEIR_OK && by_gtid) {
+        st = set_gtid(src, err);
+    }
+    if (st != WEIR_OK) {
+        return st;
+    }
+    const size_t len = by_gtid ? 0 : strlen(src->at.file);
+    if (len > 256) {
+        return weir_fail(err, WEIR_FATAL, "binlog name %.64s...: too long",
+                         src->at.file);
+    }
+    put_u32(body, by_gtid ? 4 : (uint32_t)src->at.offset);
+    body[4] = body[5] = 0; /* no annotate events, and wait at the end */
+    put_u32(body + 6, src->server_id);
+    memcpy(body + 10, src->at.file, len);
+    return dump_command(&src->dump, COM_BINLOG_DUMP, body, 10 + len, err);
+}
+
+/* ---- Why it was refused */
+
+static enum weir_status
+fail_collision(struct source *src, struct weir_err *err)
+{
+    const int64_t now = now_ms();
+
+    if (src->collisions && now - src->collided_ms > 10 * 60 * 1000) {
+        src->collisions = 0;
+    }
+    src->collided_ms = now;
+    if (++src->collisions < 3) {
+        return weir_fail(err, WEIR_RETRY,
+                         "%s cut us off: another replica came with our "
+                         "server_id %" PRIu32 "; if that goes on, give one of "
+                         "the two another server_id", src->name,
+                         src->server_id);
+    }
+    src->collisions = 0;
+    return weir_fail(err, WEIR_FATAL,
+                     "%s cut us off three times: another replica has our "
+                     "server_id %" PRIu32 " (SHOW SLAVE HOSTS there lists "
+                     "them): set server_id in this block to one that nobody "
+                     "has", src->name, src->server_id);
+}
+
+static enum weir_status
+mariadb_explain(struct source *src, const char *reason, struct weir_err *err)
+{
+    struct position first = { 0 };
+    struct weir_err ignored;
+    char            at[120];
+
+    if (strstr(reason, "same server_uuid/server_id")) {
+        return fail_collision(src, err);
+    }
+    if (strstr(reason, "have been purged") ||
+        strstr(reason, "Could not find GTID state")) {
+        if (conn_open(&src->ask, &ignored) == WEIR_OK &&
+            first_with_gtid(&src->ask, &first, &ignored) == WEIR_OK) {
+            const enum weir_status st = fail_purged(src, &first, err);
+            position_clear(&first);
+            return st;
+        }
+        position_clear(&first);
+    }
+    return weir_fail(err, WEIR_FATAL,
+                     "%s refuses to send what comes behind %s: %.230s", src->name,
+                     position_text(&src->at, at, sizeof at), reason);
+}
+
+const struct flavour flavour_mariadb = {
+    .name = "MariaDB",
+    .identify = mariadb_identify,
+    .locate = mariadb_locate,
+    .verify = mariadb_verify,
+    .dump = mariadb_dump,
+    .explain = mariadb_explain,
+};

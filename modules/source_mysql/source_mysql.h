@@ -1,0 +1,141 @@
+/*
+ * source_mysql.h - what the files of this module share: a source, its two
+ * connections, positions, and the flavour of its server.  The server's bytes
+ * are hostile everywhere: cells may be NULL or missing, lengths are checked.
+ */
+#ifndef SOURCE_MYSQL_H
+#define SOURCE_MYSQL_H
+
+#include <weir/module.h>
+
+#include <mysql.h>
+
+#define STR_ARG(s) (int)(s).len, (s).data /* for "%.*s" */
+
+enum identity { IDENTITY_UID, IDENTITY_SERVER_ID, IDENTITY_NONE };
+
+struct mysql_conf {
+    const char *host, *socket, *user, *password, *password_file, *start;
+    int64_t     port, server_id, heartbeat, connect_timeout, identity;
+};
+
+struct source;
+
+/* connect.c: one connection.  All waiting also waits for weir_stop_fd(); then
+ * the call ends with RETRY and source->stopping is set. */
+struct conn {
+    struct source *src;
+    MYSQL         *mysql; /* NULL: not connected */
+};
+
+struct result { /* of a query; a row at a time */
+    MYSQL_RES     *res;
+    MYSQL_ROW      row;
+    unsigned long *lengths;
+    unsigned       ncells;
+};
+
+enum weir_status conn_open(struct conn *c, struct weir_err *err);
+void             conn_close(struct conn *c);
+int              conn_fd(const struct conn *c);
+/* `out` NULL: a statement without a result. */
+enum weir_status conn_query(struct conn *c, const char *sql,
+                            struct result *out, struct weir_err *err);
+/* The reason that the library gives for what was just tried. */
+enum weir_status conn_fail(struct conn *c, const char *what,
+                           struct weir_err *err);
+/* 'text', for use in a statement; malloc'd. */
+char *conn_quote(struct conn *c, struct weir_str text);
+
+bool            result_next(struct result *r);
+/* NULL and missing cells are empty; a NUL stands behind all. */
+struct weir_str result_str(const struct result *r, unsigned cell);
+uint64_t        result_u64(const struct result *r, unsigned cell);
+void            result_free(struct result *r);
+
+/* position.c: places in the server's history. */
+struct position { /* owned, never NULL; empty: not known */
+    char    *gtid, *file;
+    uint64_t offset;
+};
+
+enum start_kind { START_NOW, START_EARLIEST, START_GTID, START_FILE };
+
+struct start {
+    enum start_kind kind;
+    struct weir_str gtid, file; /* into the directive's text */
+    uint64_t        offset;
+};
+
+struct gtid { uint32_t domain, server; uint64_t seq; };
+struct gtid_list { struct gtid *items; size_t n; };
+
+void position_set(struct position *p, struct weir_str gtid,
+                  struct weir_str file, uint64_t offset);
+void position_clear(struct position *p);
+/* "GTID 0-1-7" or "bin.000007:4", into a buffer of the caller's. */
+const char *position_text(const struct position *p, char *out, size_t room);
+
+enum weir_status start_parse(const char *text, struct start *out,
+                             struct weir_err *err);
+/* MariaDB's form: "0-1-7,1-2-3".  False: it isn't one. */
+bool gtid_list_parse(struct weir_str text, struct gtid_list *out);
+void gtid_list_free(struct gtid_list *list);
+
+/* The flavour of a server: MariaDB's in mariadb.c. */
+struct flavour {
+    const char *name;
+    /* What tells this server from others; into `id`, empty if nothing does. */
+    enum weir_status (*identify)(struct source *src, char *id, size_t room,
+                                 struct weir_err *err);
+    /* Its end, or its beginning, as it is now. */
+    enum weir_status (*locate)(struct source *src, struct conn *c,
+                               enum start_kind kind, struct position *out,
+                               struct weir_err *err);
+    /* FATAL where the server can't go on behind src->at. */
+    enum weir_status (*verify)(struct source *src, struct weir_err *err);
+    /* Session variables and the dump command. */
+    enum weir_status (*dump)(struct source *src, struct weir_err *err);
+    /* Why the server refused, or ended, the dump: error 1236. */
+    enum weir_status (*explain)(struct source *src, const char *reason,
+                                struct weir_err *err);
+};
+extern const struct flavour flavour_mariadb;
+
+struct source {
+    struct weir_instance    *in;
+    const struct mysql_conf *conf;
+    const struct flavour    *flavour;
+    struct conn              dump; /* the stream */
+    struct conn              ask;  /* describe(), and what to say of errors */
+    struct position          at;   /* where the dump begins */
+    char                     name[256];    /* "db1:3306", for messages */
+    char                     version[128]; /* what the server calls itself */
+    uint32_t                 server_id;    /* ours */
+    bool                     stopping;
+    bool                     denied;    /* said what to do about a login */
+    bool                     warned;    /* said what the settings lack */
+    unsigned                 collisions;
+    int64_t                  collided_ms, asked_ms;
+};
+
+int64_t now_ms(void); /* monotonic */
+
+/* checks.c: all that is wrong with settings and rights, each as a line of the
+ * log; FATAL sums them up. */
+enum weir_status checks_run(struct source *src, struct weir_err *err);
+
+/* dump.c */
+enum weir_status dump_command(struct conn *c, int command, const void *data,
+                              size_t len, struct weir_err *err);
+/* Waits for one packet; its bytes stay until the next. */
+enum weir_status dump_read(struct source *src, int64_t deadline_ms,
+                           struct weir_str *out, struct weir_err *err);
+/* Feeds events until it is time to stop (OK) or something is wrong. */
+enum weir_status dump_stream(struct source *src, struct weir_err *err);
+
+/* describe.c */
+enum weir_status describe_table(struct source *src, struct weir_str schema,
+                                struct weir_str table, struct weir_err *err);
+
+#endif
