@@ -18,10 +18,10 @@ my $top    = $ENV{WEIR_BUILD_DIR} // "$source/build-test";
 my %option = (budget => 0);
 GetOptions(\%option, 'only=s', 'budget=f', 'list') && @ARGV <= 1
     or die "usage: t/run [--only NAME] [--budget MIN] [--list]"
-    . " [quick|live|long]\n";
+    . " [quick|live|long|bench]\n";
 my $which = shift // 'all';
-$which =~ /^(?:all|quick|live|long)$/
-    or die "t/run: $which: know only quick, live and long\n";
+$which =~ /^(?:all|quick|live|long|bench)$/
+    or die "t/run: $which: know only quick, live, long and bench\n";
 
 my $long  = $which eq 'long';
 my $seed  = $ENV{WEIR_SEED} //= int(rand(1_000_000_000));
@@ -38,7 +38,7 @@ delete @ENV{grep { /^(?:MAKE|MFLAGS$|DESTDIR$)/ } keys %ENV};
 # Quickest first; `in` says which of quick, live, long and all it belongs to.
 my $fuzz_seconds = $long ? 1200 : 20;
 my @steps = (
-    [ 'gcc-build', 'all quick live long', 600, sub { build('gcc') } ],
+    [ 'gcc-build', 'all quick live long bench', 600, sub { build('gcc') } ],
     [ 'gcc-check', 'all quick long', 300, sub { make_check('gcc') } ],
     [ 'lint', 'all quick long', 300, sub { tests('gcc', 't/lint') } ],
     [ 'live', 'all live long', 900, sub { tests('gcc', 't/live') } ],
@@ -53,6 +53,7 @@ my @steps = (
         sub { tests('asan', $long ? glob_dirs() : first_live()) } ],
     [ 'fuzz', 'all long', 14400, \&fuzz ],
     [ 'distcheck', 'all long', 900, \&distcheck ],
+    [ 'bench', 'bench', 7200, \&bench ],
 );
 
 my %compiler = (
@@ -163,7 +164,7 @@ sub make_check
     need_build($name) or return note_failure("$name-check");
     my $log = "$name-check.log";
     unlink "$top/log/$log";
-    local %ENV = (%ENV, sanitizer_options("$top/log"));
+    local %ENV = (%ENV, sanitizer_options());
     my $ok = logged($log, 600, "$top/$name", 'make', "-j$jobs", 'check');
     my ($good, $bad) = check_counts("$top/log/$log");
     $passed += $good;
@@ -193,6 +194,18 @@ sub sanitizer_options
     );
 }
 
+sub live_environment
+{
+    my ($build) = @_;
+    return (
+        sanitizer_options(),
+        WEIR_BUILD  => "$top/$build",
+        WEIR_PREFIX => "$top/$build/inst",
+        WEIR_CACHE  => "$top/cache",
+        PERL5LIB    => "$source/t/lib",
+    );
+}
+
 # Test files of a folder (or one file), through prove's machinery.
 sub tests
 {
@@ -201,13 +214,7 @@ sub tests
         map { -d "$source/$_" ? sort glob "$source/$_/*.t" : "$source/$_" } @where;
     return 1 if !@files;
     need_build($build) or return note_failure("tests on $build");
-    local %ENV = (
-        %ENV, sanitizer_options("$top/log"),
-        WEIR_BUILD  => "$top/$build",
-        WEIR_PREFIX => "$top/$build/inst",
-        WEIR_CACHE  => "$top/cache",
-        PERL5LIB    => "$source/t/lib",
-    );
+    local %ENV = (%ENV, live_environment($build));
     my $limit   = $long ? 7200 : 600;
     my $harness = TAP::Harness->new(
         {   verbosity => 0,
@@ -265,6 +272,16 @@ sub fuzz
     make_path("$top/fuzz");
     logged('fuzz.log', 14400, $source, "$source/t/fuzz/run", $fuzz_seconds)
         or return fail_log('fuzz.log');
+    return one_passed();
+}
+
+# Prints its figures here; they are not judged.
+sub bench
+{
+    need_build('gcc') or return note_failure('bench');
+    local %ENV = (%ENV, live_environment('gcc'));
+    system('perl', "$source/t/lib/limit.pl", 7200, 'perl', "$source/t/bench/bench.pl") == 0
+        or return note_failure('bench');
     return one_passed();
 }
 
