@@ -125,6 +125,13 @@ housekeeping(struct receiver *r, struct weir_err *err)
 }
 
 enum weir_status
+receiver_look_for_room(struct receiver *r, struct weir_err *err)
+{
+    r->retain_at = 0;
+    return housekeeping(r, err);
+}
+
+enum weir_status
 receiver_publish(struct receiver *r, struct weir_err *err)
 {
     const enum weir_status st = relay_publish(r->relay, err);
@@ -141,7 +148,7 @@ heartbeat(struct receiver *r, struct weir_err *err)
     uint64_t      segment, offset;
     const int64_t now = clock_steady();
 
-    if (r->txn.open || r->hold.active || !r->positioned ||
+    if (r->txn.open || r->hold.active || !r->positioned || r->need_origin ||
         now < r->heartbeat_at) {
         return WEIR_OK;
     }
@@ -186,7 +193,12 @@ feed_server(void *arg, struct weir_str id, struct weir_str version,
 {
     struct receiver *r = arg;
 
-    if (r->server_id.len && id.len && !str_eq(buf_view(&r->server_id), id)) {
+    const bool other =
+        r->server_id.len && id.len && !str_eq(buf_view(&r->server_id), id);
+    if (other && r->set.adopt) {
+        log_warn("goes on with another server, as adopt = on says: %.*s",
+                 STR_ARG(id));
+    } else if (other) {
         return weir_fail(
             err, WEIR_FATAL,
             "another server answers: \"%.*s\" (version %.*s), and what was "

@@ -29,6 +29,7 @@ struct receiver_settings {
     /* Lets go of old segments; called about once a second.  Sets *full while
      * what sinks still need fills the relay. */
     enum weir_status (*retain)(void *arg, bool *full, struct weir_err *err);
+    bool  adopt; /* another server may go on where the last one ended */
     void *arg;
 };
 
@@ -56,8 +57,11 @@ enum weir_status receiver_begin(struct receiver *r, struct weir_str gtid_set,
  * and publishes what is whole. */
 enum weir_status receiver_disconnected(struct receiver *r,
                                        struct weir_err *err);
-/* Whether the last RETRY was for want of room. */
-bool receiver_full(const struct receiver *r);
+/* Whether the last RETRY was for want of room; and a look whether there is some
+ * again, which also lets go of what is done. */
+bool             receiver_full(const struct receiver *r);
+enum weir_status receiver_look_for_room(struct receiver *r,
+                                        struct weir_err *err);
 
 /* What a source instance's calls go to, with the receiver as `arg`. */
 extern const struct feed_ops receiver_feed_ops;

@@ -39,6 +39,7 @@ transaction_begin(struct receiver *r, const char *gtid,
         .thread_id = thread_id,
         .start = r->at.offset - ev->len,
     };
+    r->need_origin = false;
     snprintf(r->txn.gtid, sizeof r->txn.gtid, "%s", gtid);
     r->txn.skip = *gtid && gtid_set_has(r->at.gtids, str_of(gtid));
     return WEIR_OK;

@@ -1,0 +1,125 @@
+/*
+ * sink.c - a sink worker's main loop: what deliver/ says happened becomes
+ * waiting, trying again, or stopping with the reason shown.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "deliver/deliver.h"
+#include "worker/common.h"
+
+enum { RELAY_WAIT = 50000 };
+
+struct sink_worker {
+    struct worker     w;
+    struct deliverer *d;
+    unsigned          tries;    /* in vain, one after another */
+    bool              is_open, is_started;
+};
+
+static void
+show_running(struct sink_worker *s)
+{
+    if (atomic_load(&s->w.page->state) != PAGE_RUNNING &&
+        !worker_stopping(&s->w)) {
+        page_set_state(s->w.page, PAGE_RUNNING, NULL);
+        log_info("%s", s->tries ? "goes on" : "running");
+    }
+    s->tries = 0;
+}
+
+/* What has to be done next.  DROP: nothing, now. */
+static enum weir_status
+step(struct sink_worker *s, struct weir_err *err)
+{
+    enum weir_status st = WEIR_OK;
+
+    if (!s->is_open) {
+        st = deliver_open(s->d, err);
+        s->is_open = st == WEIR_OK;
+    }
+    if (st == WEIR_OK && !s->is_started) {
+        st = deliver_start(s->d, err);
+        s->is_started = st == WEIR_OK;
+    }
+    if (st == WEIR_DROP) { /* the source worker is not there yet */
+        worker_wait(&s->w, RELAY_WAIT);
+        return WEIR_OK;
+    }
+    if (st != WEIR_OK) {
+        return st;
+    }
+    st = deliver_step(s->d, err);
+    if (st == WEIR_OK || st == WEIR_DROP) {
+        show_running(s);
+    }
+    return st;
+}
+
+static const char *
+mending(enum weir_status st)
+{
+    return st == WEIR_FENCED
+               ? "; another Weir writes to this sink now: this one must not"
+               : "; mend it and reload (weir -s reload) or restart";
+}
+
+/* True: time to end. */
+static bool
+judge(struct sink_worker *s, enum weir_status st, const struct weir_err *err)
+{
+    char reason[sizeof err->text + 80];
+
+    switch (st) {
+    case WEIR_OK:
+        return worker_stopping(&s->w);
+    case WEIR_DROP:
+        deliver_wait(s->d);
+        log_flush();
+        return worker_stopping(&s->w);
+    case WEIR_RETRY:
+        s->is_started = false;
+        return worker_retry(&s->w, &s->tries, err->text);
+    default:
+        snprintf(reason, sizeof reason, "%s%s", err->text, mending(st));
+        worker_stopped(&s->w, reason);
+        return true;
+    }
+}
+
+void
+sink_main(const struct worker_args *args)
+{
+    struct sink_worker s = { 0 };
+    struct weir_err    err = { .text = "" };
+    char               module[80];
+
+    worker_setup(&s.w, args);
+    const struct weir_module *m = s.w.sink->use.module;
+    const int n = snprintf(module, sizeof module, "%s %s", m->name,
+                           m->version);
+    page_set_text(s.w.page, PAGE_MODULE,
+                  (struct weir_str){ module, (size_t)n });
+    const struct deliver_settings settings = {
+        .pipeline = s.w.pipeline,
+        .sink = s.w.sink,
+        .state = s.w.conf->state,
+        .slot = args->slot,
+        .page = s.w.page,
+        .stop_fd = s.w.stop_fd,
+    };
+    s.d = deliver_new(&settings);
+    enum weir_status st = WEIR_OK;
+    do {
+        page_beat(s.w.page);
+        st = step(&s, &err);
+    } while (!judge(&s, st, &err));
+    deliver_close(&s.d);
+    page_set_state(s.w.page, PAGE_ENDED, NULL);
+    log_info("drained");
+    arena_free(&s.w.arena);
+    _exit(0);
+}
