@@ -106,6 +106,24 @@ enum weir_status conf_read(struct arena *a, const char *path,
 enum weir_status conf_parse(struct arena *a, struct weir_str expanded,
                             struct conf_errors *errors, struct conf **out,
                             struct weir_err *err);
+/*
+ * The two halves of conf_read(), for who has to give up privileges in between:
+ * only the first one reads files of the configuration, only the second one runs
+ * code of modules.
+ */
+enum weir_status conf_expand(struct arena *a, const char *path,
+                             const char *prefix, const char *overrides,
+                             struct conf_errors *errors,
+                             struct weir_str *expanded, struct weir_err *err);
+enum weir_status conf_check(struct arena *a, struct weir_str expanded,
+                            struct conf_errors *errors, struct conf **out,
+                            struct weir_err *err);
+/* What `user` says in expanded text that is not checked yet, or NULL. */
+const char *conf_user(struct arena *a, struct weir_str expanded);
+
+/* `weir -h global`, pipeline, relay, sink: false if it is none of these. */
+bool conf_help(const char *name);
+
 /* The expanded text with secrets as "***", for -T and running.conf. */
 void conf_print_masked(const struct conf *c, struct weir_str expanded,
                        struct buf *out);

@@ -22,8 +22,18 @@ struct loaded_module {
 enum weir_status module_load(struct arena *a, const char *name,
                              struct loaded_module *out, struct weir_err *err);
 
+/* Is there such a file in the module directory? */
+bool module_is_installed(const char *file);
+
 /* The stage as a config says it: "source", "filter", "transform", "sink". */
 const char *module_stage_name(enum weir_stage stage);
+/* "exactly-once" */
+const char *module_guarantee_name(enum weir_guarantee guarantee);
+/* A sink's batching() as it will be: where `asked` is not 0, that counts. */
+struct weir_batching module_batching(const struct weir_module *m,
+                                     const void *conf, int64_t asked_events,
+                                     int64_t asked_bytes,
+                                     int64_t asked_wait_ms);
 /* What `weir -h sink_redis` prints. */
 void module_help(const struct weir_module *m);
 
