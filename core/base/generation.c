@@ -1,4 +1,5 @@
 /* generation.c - see generation.h. */
+#define _GNU_SOURCE /* memfd_create(), F_ADD_SEALS */
 #include "base/generation.h"
 
 #include <errno.h>
