@@ -120,8 +120,7 @@ sub wait_position
     wait_for(
         "$who reaches $gtid", 600,
         sub {
-            my ($part) = $weir->status_text =~ /($who\b.*?)(?=^\s*(?:source|sink)\b|\z)/ms;
-            return ($part // '') =~ /\Q$gtid\E\b/;
+            ($weir->status->{$who}{line} // '') =~ /\Q$gtid\E\b/;
         }
     );
     return;
@@ -132,7 +131,7 @@ sub memory
 {
     my ($weir) = @_;
     my $sum = 0;
-    for my $pid (Weir::processes("\1", { $weir->{pid} => 1 })) {
+    for my $pid ($weir->processes) {
         my $text = Weir::read_file("/proc/$pid/status") // next;
         $sum += $1 while $text =~ /^Rss(?:Anon|Shmem):\s+(\d+)/mg;
     }
@@ -148,7 +147,6 @@ sub source_to_relay
             . ' relay { size = 512m  keep = 0  tables = {"*.*"} }'
             . ' sink none { tables = {"no.such"} null { } } }');
     $weir->start;
-    wait_for('it runs', 30, sub { $weir->status_text =~ /running/ });
     my (@ours, @theirs, $size);
     for my $round (0 .. 3) {    # the first one makes the segments
         $weir->stop;
@@ -211,8 +209,8 @@ sub from_relay
         . ' sink none { tables = {"no.such"} null { } }';
     my $weir = $t->weir(config => "$head }");
     $weir->start;
-    wait_for('the files are read', 600, sub { $weir->status_text =~ /ended/ });
-    my $last = ($weir->status_text =~ /(0-\d+-\d+)/)[0];
+    $weir->wait_state('source', 'ended', 600);
+    my ($last) = $weir->status->{source}{line} =~ /(0-\d+-\d+)/;
     my $begin = time;
     my ($exit, $said) = $weir->reload("$head $sink }");
     die $said if $exit;
@@ -220,8 +218,7 @@ sub from_relay
     wait_for('the sink has it all', 600, sub {
         my $now = memory($weir);
         $most = $now if $now > $most;
-        my ($part) = $weir->status_text =~ m{(sink \S*\bout\b.*)}s;
-        ($part // '') =~ /\Q$last\E\b/;
+        ($weir->status->{out}{line} // '') =~ /\Q$last\E\b/;
     });
     my $seconds = time - $begin;
     $weir->stop;
@@ -278,8 +275,6 @@ sub latency
             . " port = $port  key = \"users:{id}\" } }"
             . ' sink nothing { null { } } }');
     $weir->start;
-    wait_for('it runs', 30, sub { $weir->status_text =~ /running/ });
-    $weir->wait_log(qr/connected/i);
     $db->do("INSERT INTO shop.users VALUES (999999999, 'first')");
     wait_for('the first row', 30, sub { $redis->ask('EXISTS', 'users:999999999') });
     row('(e) memory at rest', sprintf('%.1f MB', memory($weir)), 'wanted < 30 MB');

@@ -184,7 +184,8 @@ sub ended
 sub exit_status { return $_[0]{status}{ $_[1] } }
 
 # Processes that the test started, or that those did: by process group and by
-# the environment.
+# the environment; a Weir, whose workers leave both behind, by the files that
+# it has open below the test's folder.
 sub processes
 {
     my ($dir, $pgrps) = @_;
@@ -197,9 +198,18 @@ sub processes
         next if $state eq 'Z';
         push @found, $pid
             if $pgrps->{$pgrp}
-            || index(read_file("$path/environ") // '', "WEIR_TEST_DIR=$dir\0") >= 0;
+            || index(read_file("$path/environ") // '', "WEIR_TEST_DIR=$dir\0") >= 0
+            || is_weir_in($path, $dir);
     }
     return @found;
+}
+
+sub is_weir_in
+{
+    my ($path, $dir) = @_;
+    my $program = readlink "$path/exe" // '';
+    return 0 if $program !~ m{/weir(?: \(deleted\))?$};
+    return 0 != grep { index(readlink($_) // '', "$dir/") == 0 } glob "$path/fd/*";
 }
 
 sub read_file

@@ -33,7 +33,6 @@ sub show
     print "\n\$ weir -c ", $weir->conf, " -t\n$said";
     die "the configuration is bad\n" if $exit;
     $weir->start;
-    wait_for('the source', 30, sub { $weir->status_text =~ /running/ });
     changes($db, $redis, $t->dir . '/files/shop');
     print "\n\$ weir -c ", $weir->conf, " -s status\n", $weir->status_text;
     return if $once;

@@ -32,8 +32,7 @@ like($said, qr/cache.*exactly-once|cache.*effectively-once/, '-t says what the s
 $weir->start;
 like($weir->wait_log(qr/existing rows/), qr/ info /,
     'start = now: the log says that existing rows are not copied');
-wait_for('it is connected', 20, sub { $weir->status_text =~ /running/ });
-$weir->wait_log(qr/connected/i);
+$weir->wait_state('source', 'running');
 
 $db->do("INSERT INTO shop.users VALUES"
         . " (2, 'Zoe \\'; --', 12345678.90, 18446744073709551615, x'00ff')");

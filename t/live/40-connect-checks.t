@@ -28,7 +28,7 @@ like($said, qr/binlog_format\s*=\s*ROW/, 'with the line for my.cnf');
 like($said, qr/binlog_row_image|row_image/i, 'so is the row image');
 like($said, qr/GRANT [A-Z ,]*REPLICATION (?:SLAVE|REPLICA)[A-Z ,]* ON \*\.\* TO/,
     'and the GRANT to paste');
-like($weir->status_text, qr/stopped|waiting/, 'status says so');
+like($weir->status->{source}{state}, qr/stopped|waiting/, 'status says so');
 $weir->stop;
 $db->stop;
 
@@ -43,7 +43,7 @@ $db->{cnf} = '';
 $db->write_cnf;
 $db->start;
 $db->do('GRANT REPLICATION SLAVE, BINLOG MONITOR, SELECT ON *.* TO weir');
-wait_for('it runs', 60, sub { $weir->status_text =~ /running/ });
+$weir->wait_state('source', 'running', 60);
 pass('mended, it goes on by itself');
 $weir->stop;
 

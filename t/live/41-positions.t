@@ -37,7 +37,6 @@ sub found
     my $weir = $t->weir;
     $weir->write_config(config($start, $weir->dir));
     $weir->start;
-    $weir->wait_log(qr/connected/i);
     my $n = $next++;
     $db->do("INSERT INTO shop.t VALUES ($n)");
     wait_for("row $n", 30, sub { numbers($weir->dir) =~ /\b$n$/ });
@@ -65,7 +64,7 @@ $db->do("PURGE BINARY LOGS TO '$last->[0]'");
 $t->expect_log(qr/purged|no longer|not in the binlog|1236/i);
 $weir->start;
 like($weir->wait_log(qr/ error .*(?:purged|no longer)/i), qr/./, 'a purged position is said');
-wait_for('the state', 10, sub { $weir->status_text =~ /stopped/ });
+$weir->wait_state('source', 'stopped');
 $db->do('INSERT INTO shop.t VALUES (202)');
 is(numbers($weir->dir), $had, 'and nothing is skipped over');
 $weir->stop;
@@ -78,7 +77,6 @@ $other->do('CREATE DATABASE shop', 'CREATE TABLE shop.t (i INT PRIMARY KEY)',
 $weir = $t->weir;
 $weir->write_config(config('start = now', $weir->dir));
 $weir->start;
-$weir->wait_log(qr/connected/i);
 $db->do('INSERT INTO shop.t VALUES (300)');
 wait_for('a row', 30, sub { numbers($weir->dir) eq '300' });
 $weir->stop;
@@ -88,7 +86,7 @@ $t->expect_log(qr/another server|not the server|server_id|GTID|gtid/);
     $weir->write_config(config('start = now', $weir->dir));
 }
 $weir->start;
-wait_for('the state', 30, sub { $weir->status_text =~ /stopped/ });
+$weir->wait_state('source', 'stopped');
 like(join("\n", $weir->log_lines), qr/ error /, 'another server is an error');
 is(numbers($weir->dir), '300', 'nothing of it was taken');
 $t->done;

@@ -25,7 +25,7 @@ $load->run(50);
 $t->expect_log(qr/belongs to/);
 $weir->start;
 like($weir->wait_log(qr/belongs to/), qr/adopt/, 'what to do is said');
-wait_for('the state', 20, sub { $weir->status_text =~ /stopped/ });
+$weir->wait_state($_, 'stopped') for qw(users orders ledger);
 $weir->stop;
 
 my $config = shop_config($db, $redis, $dir, users => 'adopt = on', ledger => 'adopt = on');

@@ -29,11 +29,11 @@ for my $i (1 .. 15) {
 $t->expect_log(qr/full/);
 like($weir->wait_log(qr/relay.*full|full.*relay/i, seconds => 60), qr/slow/,
     'the log says that it is full and who holds it');
-wait_for('the state', 30, sub { $weir->status_text =~ /full/ });
+$weir->wait_state('source', 'full');
 my ($kilobytes) = split ' ', `du -sk '@{[ $weir->state ]}/shop/relay'`;
 cmp_ok($kilobytes, '<', 12 * 1024, 'the relay stays near its size');
 $redis->start;
 wait_for('the last row', 120, sub { $redis->ask('EXISTS', 't:16000') });
 is($redis->ask('DBSIZE') >= 15001, 1, 'all rows came');
-wait_for('the state', 30, sub { $weir->status_text !~ /full/ });
+$weir->wait_state('source', 'running');
 $t->done;

@@ -31,7 +31,7 @@ $db->do("XA START 'order-17'", 'INSERT INTO shop.t VALUES (3)',
     "XA END 'order-17'", "XA PREPARE 'order-17'");
 $t->expect_log(qr/XA/);
 like($weir->wait_log(qr/ error .*XA/), qr/order-17/, 'the XID is named');
-wait_for('the state', 10, sub { $weir->status_text =~ /stopped/ });
+$weir->wait_state('source', 'stopped');
 $db->do("XA COMMIT 'order-17'", 'INSERT INTO shop.t VALUES (4)');
 is($lines->(), 2, 'nothing behind it is written');
 $t->done;

@@ -27,7 +27,7 @@ $db->do('INSERT INTO shop.t VALUES (2, NULL)', 'INSERT INTO shop.t VALUES (3, 30
 my $line = $weir->wait_log(qr/ error .*shop\/cache/);
 like($line, qr/shop\.t/, 'a NULL in the key: the table is named');
 like($line, qr/NULL/,    'and the reason');
-wait_for('the state', 20, sub { $weir->status_text =~ /stopped/ });
+$weir->wait_state('cache', 'stopped');
 my $inserts = sub {
     return scalar grep { /"operation":"insert"/ } Weir::Server::lines_of("$dir/files/t.jsonl");
 };

@@ -65,12 +65,21 @@ sub write_raw_config
 
 sub program { return "$_[0]{prefix}/sbin/weir" }
 
-# Starts it and waits until all its workers are there.
+# Starts it and waits until none of its workers is on the way up.
 sub start
 {
-    my ($self, %option) = @_;
+    my ($self) = @_;
     $self->launch;
-    $self->wait_running if !$option{nowait};
+    Weir::wait_for(
+        'start of weir',
+        30,
+        sub {
+            die "weir did not start\n" . $self->last_words
+                if $self->{test}->ended($self->{pid});
+            my @states = map { $_->{state} } values %{ $self->status };
+            return @states && !grep { /^(?:starting|connecting)$/ } @states;
+        }
+    );
     return $self;
 }
 
@@ -79,24 +88,6 @@ sub launch
     my ($self) = @_;
     $self->{pid} = $self->{test}->spawn($self->{err}, $self->program,
         '-c', $self->{conf}, '-g', 'daemon = off');
-    return;
-}
-
-# The master answers.
-sub wait_running
-{
-    my ($self) = @_;
-    Weir::wait_for(
-        'start of weir',
-        30,
-        sub {
-            if ($self->{test}->ended($self->{pid})) {
-                die "weir did not start\n" . $self->last_words;
-            }
-            my ($exit) = $self->command('-s', 'status');
-            return $exit == 0;
-        }
-    );
     return;
 }
 
@@ -129,6 +120,33 @@ sub status_text
     my ($self) = @_;
     my ($exit, $text) = $self->command('-s', 'status');
     return $text;
+}
+
+# "source" and each sink => { state, pid, reason, line }, of one pipeline.
+sub status
+{
+    my ($self) = @_;
+    my (%found, $last);
+    for my $line (split /\n/, $self->status_text) {
+        if ($line =~ /^  (\S+) +([a-z]+) +(\d+|-) +\S/) {
+            $last = $found{$1} = { state => $2, pid => $3, line => $line,
+                reason => '' };
+        } elsif ($last && $line =~ /^ +`- (.*)/) {
+            $last->{reason} .= $1;
+        }
+    }
+    return \%found;
+}
+
+# Waits until it is in that state; gives the reason that it says.
+sub wait_state
+{
+    my ($self, $who, $state, $seconds) = @_;
+    Weir::wait_for(
+        "$who $state", $seconds // 30,
+        sub { ($self->status->{$who}{state} // '') eq $state }
+    );
+    return $self->status->{$who}{reason};
 }
 
 # The reload's exit status and words.
@@ -166,11 +184,7 @@ sub crash
     my $pid = $self->{pid};
     kill 'KILL', $pid;
     Weir::wait_for('end of the master', 10, sub { $self->{test}->ended($pid) });
-    Weir::wait_for(
-        'end of the workers',
-        10,
-        sub { !Weir::processes("\1", { $pid => 1 }) }
-    );
+    Weir::wait_for('end of the workers', 10, sub { !$self->processes });
     delete $self->{pid};
     return;
 }
@@ -179,12 +193,18 @@ sub kill { my ($self, $signal) = @_; return CORE::kill $signal, $self->{pid} }
 
 # ---- Its processes, by the titles that they give themselves
 
+sub processes
+{
+    my ($self) = @_;
+    return Weir::processes($self->{dir}, {});
+}
+
 # title => pid
 sub workers
 {
     my ($self) = @_;
     my %found;
-    for my $pid (Weir::processes("\1", { $self->{pid} => 1 })) {
+    for my $pid ($self->processes) {
         my $title = Weir::read_file("/proc/$pid/cmdline") // next;
         $title =~ s/[\0 ]+$//;
         $found{$title} = $pid if $title =~ /^weir: /;
@@ -197,7 +217,7 @@ sub worker_pid
 {
     my ($self, $who) = @_;
     my $all = $self->workers;
-    my ($title) = grep { /^weir: \Q$who\E\b/ } keys %$all;
+    my ($title) = grep { $_ eq "weir: $who" } keys %$all;
     return $title ? $all->{$title} : undef;
 }
 
