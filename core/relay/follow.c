@@ -458,7 +458,7 @@ seek_within(struct follower *f, uint64_t offset, struct weir_err *err)
         offset = f->segment.base + f->segment.len;
     }
     f->next = offset;
-    f->unsure = offset == f->published;
+    f->unsure = offset >= f->published; /* more where a segment has begun */
     if (f->unsure) {
         return WEIR_OK; /* until more is published */
     }

@@ -227,37 +227,61 @@ found_verify(struct relay *r, struct found *found, struct weir_err *err)
 
 /* ---- Cutting */
 
-/* The last segment with something whole in it, else the first. */
+/* Whether any segment before `index` has a frame. */
 static enum weir_status
-find_whole(struct relay *r, const struct found *found, size_t *index,
-           struct scan *s, struct weir_err *err)
+find_frames(struct relay *r, const struct found *found, size_t index,
+            struct weir_err *err)
 {
-    for (size_t i = found->n; i-- > 0;) {
+    struct scan older;
+
+    while (r->is_new && index-- > 0) {
         const enum weir_status st =
-            scan_segment(r, &found->segments[i], s, err);
-        if (st != WEIR_OK) {
-            return st;
-        }
-        *index = i;
-        if (s->whole) {
-            r->is_new &= !s->frames;
-            break;
-        }
-    }
-    if (s->whole == 0) {
-        s->whole = found->segments[0].base + found->segments[0].header_len;
-        return WEIR_OK;
-    }
-    for (size_t i = *index; r->is_new && i-- > 0;) {
-        struct scan            older;
-        const enum weir_status st =
-            scan_segment(r, &found->segments[i], &older, err);
+            scan_segment(r, &found->segments[index], &older, err);
         if (st != WEIR_OK) {
             return st;
         }
         r->is_new = !older.frames;
     }
     return WEIR_OK;
+}
+
+static enum weir_status
+find_scan(struct relay *r, const struct found *found, size_t index,
+          struct scan *s, struct weir_err *err)
+{
+    const struct segment   *seg = &found->segments[index];
+    const enum weir_status st = scan_segment(r, seg, s, err);
+
+    if (st == WEIR_OK && s->whole == 0 && index == 0) {
+        s->whole = seg->base + seg->header_len;
+        s->frames = false; /* they are cut */
+    }
+    return st;
+}
+
+/* The last segment with something whole in it, or the one that was begun behind
+ * it between two transactions: followers may stand there already. */
+static enum weir_status
+find_whole(struct relay *r, const struct found *found, size_t *index,
+           struct scan *s, struct weir_err *err)
+{
+    size_t           i = found->n;
+    enum weir_status st = WEIR_OK;
+
+    do {
+        st = find_scan(r, found, --i, s, err);
+    } while (st == WEIR_OK && s->whole == 0);
+    r->is_new = !s->frames;
+    if (st == WEIR_OK) {
+        st = find_frames(r, found, i, err);
+    }
+    while (st == WEIR_OK && i + 1 < found->n && s->end == s->whole &&
+           s->next == found->segments[i + 1].base) {
+        st = find_scan(r, found, ++i, s, err);
+        s->whole = found->segments[i].base + found->segments[i].header_len;
+    }
+    *index = i;
+    return st;
 }
 
 static enum weir_status
