@@ -105,13 +105,22 @@ enum weir_status transaction_ddl(struct receiver *r,
                                  const struct binlog_event *ev,
                                  struct weir_err *err);
 
+/* statements.c: a QUERY event; an XA_PREPARE event. */
+enum weir_status statement_event(struct receiver *r,
+                                 const struct binlog_event *ev,
+                                 struct weir_err *err);
+enum weir_status statement_xa_prepare(struct receiver *r,
+                                      const struct binlog_event *ev,
+                                      struct weir_err *err);
+
 /* tables.c */
 enum weir_status tables_map(struct receiver *r, const struct binlog_event *ev,
                             struct weir_err *err);
 struct known_table *tables_find(struct receiver *r, uint64_t id);
 void tables_forget_ids(struct receiver *r);
 void tables_forget(struct receiver *r, struct weir_str schema,
-                   struct weir_str name); /* empty name: all of the schema */
+                   struct weir_str name); /* no name: all of the schema; no
+                                             schema: all */
 bool tables_kept(const struct receiver *r, struct weir_str schema,
                  struct weir_str name);
 /* Makes the payload of its table frame, asking the server for names. */

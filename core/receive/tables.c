@@ -299,6 +299,14 @@ tables_prepare(struct receiver *r, struct known_table *t, struct weir_err *err)
     return WEIR_OK;
 }
 
+static bool
+is_meant(struct weir_str have_schema, struct weir_str have_name,
+         struct weir_str schema, struct weir_str name)
+{
+    return (schema.len == 0 || str_eq_nocase(have_schema, schema)) &&
+           (name.len == 0 || str_eq_nocase(have_name, name));
+}
+
 static void
 forget_definition(struct known_definition **place)
 {
@@ -317,8 +325,7 @@ tables_forget(struct receiver *r, struct weir_str schema,
 
     while (*place) {
         const struct known_definition *d = *place;
-        if (str_eq_nocase(d->schema, schema) &&
-            (name.len == 0 || str_eq_nocase(d->name, name))) {
+        if (is_meant(d->schema, d->name, schema, name)) {
             forget_definition(place);
         } else {
             place = &(*place)->next;
@@ -326,8 +333,8 @@ tables_forget(struct receiver *r, struct weir_str schema,
     }
     for (size_t i = 0; i < r->tables_room; i++) {
         struct known_table *t = &r->tables[i];
-        if (t->used && str_eq_nocase(str_of(t->schema), schema) &&
-            (name.len == 0 || str_eq_nocase(str_of(t->name), name))) {
+        if (t->used && is_meant(str_of(t->schema), str_of(t->name), schema,
+                                name)) {
             t->payload.len = 0;
             t->segment = 0;
         }

@@ -1,0 +1,164 @@
+/*
+ * statements.c - QUERY events: transaction control, DDL, and what should not be
+ * there (data changed by a statement, two-phase XA).
+ */
+#include "receive/internal.h"
+
+#include "base/err.h"
+#include "base/str.h"
+
+static enum weir_status
+on_ddl(struct receiver *r, const struct binlog_event *ev,
+       const struct statement *s, struct weir_err *err)
+{
+    bool kept = s->unsure || s->kind == STATEMENT_DATABASE;
+
+    for (size_t i = 0; i < s->ntables; i++) {
+        const struct statement_table *t = &s->tables[i];
+        kept |= tables_kept(r, t->schema, t->name);
+        if (s->kind == STATEMENT_DML || r->txn.skip) {
+            continue;
+        }
+        for (struct known_definition *d = r->definitions; d; d = d->next) {
+            if (d->provisional && str_eq_nocase(d->schema, t->schema) &&
+                str_eq_nocase(d->name, t->name)) {
+                return hold_conflict(r, d, s->verb, err);
+            }
+        }
+        tables_forget(r, t->schema, t->name);
+    }
+    if (r->txn.skip || s->kind == STATEMENT_DML) {
+        return kept ? transaction_ddl(r, ev, err) : WEIR_OK;
+    }
+    if (s->unsure && r->hold.active) {
+        return hold_abandon(r, err);
+    }
+    if (s->unsure) {
+        tables_forget(r, STR(""), STR(""));
+    } else if (s->kind == STATEMENT_DATABASE) {
+        tables_forget(r, s->name, STR(""));
+    }
+    return kept ? transaction_ddl(r, ev, err) : WEIR_OK;
+}
+
+static enum weir_status
+on_savepoint(struct receiver *r, const struct statement *s,
+             struct weir_err *err)
+{
+    if (s->kind == STATEMENT_SAVEPOINT) {
+        r->txn.savepoint_rows = r->txn.rows;
+    } else if (s->kind == STATEMENT_ROLLBACK_TO &&
+               r->txn.rows != r->txn.savepoint_rows) {
+        return weir_fail(
+            err, WEIR_FATAL,
+            "%.*s:%llu: ROLLBACK TO SAVEPOINT %.*s in the log, behind rows of "
+            "tables that are kept: a transaction that also changed a "
+            "non-transactional table.  Begin anew behind it, or leave those "
+            "tables out",
+            STR_ARG(buf_view(&r->at.file)), (unsigned long long)r->at.offset,
+            STR_ARG(s->name));
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status
+on_xa_end(struct receiver *r, const struct statement *s, struct weir_err *err)
+{
+    const bool commit = s->kind == STATEMENT_XA_COMMIT;
+
+    if (commit && s->one_phase) {
+        return transaction_commit(r, err);
+    }
+    if (!commit || r->txn.skip) {
+        return transaction_commit(r, err); /* rolled back: nothing was kept */
+    }
+    return weir_fail(
+        err, WEIR_FATAL,
+        "%.*s:%llu: XA COMMIT %.*s: two-phase XA transactions are not "
+        "followed by this version, and what it changed is not known.  Begin "
+        "anew behind it",
+        STR_ARG(buf_view(&r->at.file)), (unsigned long long)r->at.offset,
+        STR_ARG(s->name));
+}
+
+static enum weir_status
+on_statement(struct receiver *r, const struct binlog_event *ev,
+             const struct statement *s, struct weir_err *err)
+{
+    switch (s->kind) {
+    case STATEMENT_COMMIT:
+        return transaction_commit(r, err);
+    case STATEMENT_ROLLBACK:
+        return transaction_rollback(r, err);
+    case STATEMENT_SAVEPOINT:
+    case STATEMENT_ROLLBACK_TO:
+    case STATEMENT_RELEASE:
+        return on_savepoint(r, s, err);
+    case STATEMENT_XA_END:
+        return WEIR_OK;
+    case STATEMENT_XA_COMMIT:
+    case STATEMENT_XA_ROLLBACK:
+        return on_xa_end(r, s, err);
+    default:
+        break;
+    }
+    if (s->kind != STATEMENT_OTHER) {
+        const enum weir_status st = on_ddl(r, ev, s, err);
+        if (st != WEIR_OK) {
+            return st;
+        }
+    }
+    return r->txn.begun ? WEIR_OK : transaction_commit(r, err);
+}
+
+enum weir_status
+statement_event(struct receiver *r, const struct binlog_event *ev,
+                struct weir_err *err)
+{
+    struct binlog_query query;
+    struct statement    s;
+
+    enum weir_status st = binlog_query_parse(ev, &r->call, &query, err);
+    if (st != WEIR_OK) {
+        return weir_wrap(err, WEIR_FATAL, "QUERY event");
+    }
+    statement_parse(&r->call, query.text, query.schema, query.sql_mode, &s);
+    if (!r->txn.open) { /* no GTIDs in this log */
+        st = transaction_begin(r, "", ev, 0, query.thread_id, err);
+        if (st != WEIR_OK) {
+            return st;
+        }
+    }
+    if (r->txn.thread_id == 0) {
+        r->txn.thread_id = query.thread_id;
+    }
+    if (s.kind == STATEMENT_BEGIN || s.kind == STATEMENT_XA_START) {
+        r->txn.begun = true;
+        r->txn.xa = s.kind == STATEMENT_XA_START;
+        return WEIR_OK;
+    }
+    return on_statement(r, ev, &s, err);
+}
+
+enum weir_status
+statement_xa_prepare(struct receiver *r, const struct binlog_event *ev,
+                     struct weir_err *err)
+{
+    bool one_phase;
+    char xid[512];
+
+    const enum weir_status st =
+        binlog_xa_parse(ev, &one_phase, xid, sizeof xid, err);
+    if (st != WEIR_OK) {
+        return weir_wrap(err, WEIR_FATAL, "XA_PREPARE event");
+    }
+    if (one_phase || !r->txn.written) {
+        return transaction_commit(r, err);
+    }
+    return weir_fail(
+        err, WEIR_FATAL,
+        "%.*s:%llu: XA PREPARE %s on a table that is kept: two-phase XA "
+        "transactions are not followed by this version.  Leave its tables out "
+        "(relay { tables }), or begin anew behind it",
+        STR_ARG(buf_view(&r->at.file)), (unsigned long long)r->at.offset, xid);
+}
