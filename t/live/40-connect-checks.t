@@ -13,7 +13,7 @@ $db->do("CREATE USER 'weir'\@'%' IDENTIFIED BY 'secret'",
 my $source = shop_source($db);
 my $weir = $t->weir(
     config => "pipeline shop { $source sink s { null { } } }");
-$t->expect_log(qr/source/);
+$t->expect_log(qr/ error \d+ shop: /, qr/ error \d+ master: source shop stopped/);
 $weir->start;
 my $said = '';
 wait_for(
