@@ -186,7 +186,9 @@ mariadb_locate(struct source *src, struct conn *c, enum start_kind kind,
 /* ---- Whether it can go on behind a position */
 
 /* FATAL if the server has not executed `ours`: by what it says of the last
- * transaction of each domain and server. */
+ * transaction of each domain and server.  A server asked for a dump lets a
+ * domain pass that it knows nothing of, and so all of them after a RESET
+ * MASTER (10.11: check_slave_start_position() of sql/sql_repl.cc). */
 static enum weir_status
 verify_known(struct source *src, struct gtid ours,
              const struct gtid_list *state, const char *state_text,
@@ -342,10 +344,12 @@ verify_file(struct source *src, struct weir_err *err)
     }
     if (!found) {
         return weir_fail(err, WEIR_FATAL,
-                         "%s has no binlog %.64s, behind whose offset %" PRIu64
+                         "%s %s binlog %.64s, behind whose offset %" PRIu64
                          " this pipeline is; it has %.64s to %.64s. To go on, "
-                         MEND, src->name, src->at.file, src->at.offset, first,
-                         last);
+                         MEND, src->name,
+                         len == strlen(first) && strcmp(src->at.file, first) < 0
+                             ? "no longer has" : "does not have",
+                         src->at.file, src->at.offset, first, last);
     }
     if (src->at.offset > size) {
         return weir_fail(err, WEIR_FATAL,
