@@ -1,7 +1,4 @@
 /* generation.c - see generation.h. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* memfd_create(), F_ADD_SEALS */
-#endif
 #include "base/generation.h"
 
 #include <errno.h>

@@ -19,17 +19,6 @@
 
 enum { SECOND = 1000000, TICK = 100000 };
 
-static char *
-path_of(const char *fmt, const char *state, const char *pipeline,
-        const char *sink)
-{
-    struct buf b = { 0 };
-
-    buf_printf(&b, fmt, state, pipeline, sink);
-    buf_byte(&b, '\0');
-    return b.data;
-}
-
 static void
 init_instances(struct deliverer *d)
 {
@@ -50,7 +39,8 @@ init_instances(struct deliverer *d)
     d->sink.stop_fd = d->set.stop_fd;
     d->sink.sink = &answers;
     d->sink.arg = d;
-    d->sink.dir = path_of("%s/%s/%s", d->set.state, p->name, s->name);
+    d->sink.dir =
+        arena_printf(&d->paths, "%s/%s/%s", d->set.state, p->name, s->name);
 }
 
 struct deliverer *
@@ -63,10 +53,11 @@ deliver_new(const struct deliver_settings *settings)
 
     d->set = *settings;
     snprintf(d->name, sizeof d->name, "%s/%s", pipeline, sink);
-    d->relay_dir = path_of("%s/%s/relay%.0s", state, pipeline, sink);
-    d->relay_page = path_of("%s/run/%s.relay%.0s", state, pipeline, sink);
-    d->checkpoint_path =
-        path_of("%s/%s/%s/checkpoint", state, pipeline, sink);
+    d->relay_dir = arena_printf(&d->paths, "%s/%s/relay", state, pipeline);
+    d->relay_page =
+        arena_printf(&d->paths, "%s/run/%s.relay", state, pipeline);
+    d->checkpoint_path = arena_printf(&d->paths, "%s/%s/%s/checkpoint", state,
+                                      pipeline, sink);
     if (gethostname(d->host, sizeof d->host - 1) == -1) {
         snprintf(d->host, sizeof d->host, "an unknown host");
     }
@@ -84,8 +75,8 @@ read_id(struct deliverer *d, struct weir_err *err)
     struct arena    a = { 0 };
     struct weir_str text;
 
-    char *path =
-        path_of("%s/%s/id%.0s", d->set.state, d->set.pipeline->name, "");
+    const char *path = arena_printf(&a, "%s/%s/id", d->set.state,
+                                    d->set.pipeline->name);
     enum weir_status st = WEIR_OK;
     if (access(path, F_OK) == -1) {
         st = weir_fail(err, WEIR_DROP, "the source worker has not begun yet");
@@ -101,7 +92,6 @@ read_id(struct deliverer *d, struct weir_err *err)
             d->pipeline_id[i] = (uint8_t)byte;
         }
     }
-    free(path);
     arena_free(&a);
     return st;
 }
@@ -114,12 +104,11 @@ make_folder(struct deliverer *d, struct weir_err *err)
     const char *was = d->set.sink->set.was;
 
     if (was && stat(d->sink.dir, &st) == -1 && errno == ENOENT) {
-        char *old =
-            path_of("%s/%s/%s", d->set.state, d->set.pipeline->name, was);
+        const char *old = arena_printf(&d->paths, "%s/%s/%s", d->set.state,
+                                       d->set.pipeline->name, was);
         if (rename(old, d->sink.dir) == 0) {
             log_info("%s is now %s", old, d->sink.dir);
         }
-        free(old);
     }
     return file_mkdir(d->sink.dir, 0700, err);
 }
@@ -253,10 +242,7 @@ deliver_close(struct deliverer **dp)
     arena_free(&d->txn_arena);
     pthread_mutex_destroy(&d->batch.lock);
     pthread_cond_destroy(&d->batch.ended);
-    free((char *)d->sink.dir);
     free(d->stages);
-    free(d->relay_dir);
-    free(d->relay_page);
-    free(d->checkpoint_path);
+    arena_free(&d->paths);
     free(d);
 }

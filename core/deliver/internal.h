@@ -98,7 +98,8 @@ struct place {
 struct deliverer {
     struct deliver_settings set;
     char                    name[140]; /* "shop/cache" */
-    char                   *relay_dir, *relay_page, *checkpoint_path;
+    struct arena            paths;
+    const char             *relay_dir, *relay_page, *checkpoint_path;
     uint8_t                 pipeline_id[16];
     char                    host[256];
 
