@@ -1,0 +1,48 @@
+/*
+ * server.h - all that the running master knows: its options, the newest
+ * generation, the state directory and its children.  Private to this room.
+ */
+#ifndef WEIR_MASTER_SERVER_H
+#define WEIR_MASTER_SERVER_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/generation.h"
+#include "master/account.h"
+#include "master/checker.h"
+#include "master/master.h"
+#include "master/state.h"
+
+struct child;
+
+struct server {
+    const struct master_options *options;
+    struct account               account;
+    struct state                 state;
+
+    struct arena      arena;      /* of `generation` */
+    struct generation generation; /* the newest; its fd is passed on */
+    struct arena      start;      /* what stays as it was at the start */
+    const char       *log; /* or NULL: standard error */
+
+    struct child *children;
+    bool          is_ending;   /* no child is started any more */
+    int64_t       grace_until; /* we were stopped ourselves: no hang before */
+
+    struct checker       checker; /* of the reload that is under way */
+    struct reload_result reload;
+    bool                 is_settling; /* workers of a reload still drain */
+
+    int      ready_fd; /* daemon_ready(), or -1 */
+    int      signal_fd;
+    sigset_t signals_before;
+};
+
+/* In a child, right after the fork: closes and unmaps what is the master's,
+ * gives signals back.  `server` as void, for checker_start(). */
+void server_let_go(void *server);
+
+#endif
