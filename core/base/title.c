@@ -1,5 +1,4 @@
 /* title.c - see title.h. */
-#define _GNU_SOURCE /* environ */
 #include "base/title.h"
 
 #include <stdarg.h>

@@ -1,5 +1,4 @@
 /* checker.c - see checker.h. */
-#define _GNU_SOURCE /* pipe2 */
 #include "master/checker.h"
 
 #include <errno.h>
@@ -14,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/str.h"
 #include "base/title.h"
 
 enum { CHECKER_SECONDS = 60, CHECKER_SAID_MAX = 1 << 20 };
@@ -166,18 +166,42 @@ checker_read(struct checker *c)
     }
 }
 
-/* "weir: FILE:LINE: sentence" in front, how many more there are behind it. */
+bool
+checker_line(const struct checker *c, size_t *at, struct weir_str *out)
+{
+    static const char ours[] = "weir: "; /* the program's name is no news */
+
+    while (*at < c->said.len) {
+        const char  *start = c->said.data + *at;
+        const size_t left = c->said.len - *at;
+        const char  *end = memchr(start, '\n', left);
+        *out = (struct weir_str){ start, end ? (size_t)(end - start) : left };
+        *at += out->len + 1;
+        if (str_has_prefix(*out, ours)) {
+            out->data += sizeof ours - 1;
+            out->len -= sizeof ours - 1;
+        }
+        if (out->len) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The first one, and how many more there are. */
 static void
 first_error(const struct checker *c, struct weir_err *err)
 {
-    const char *start = c->said.data;
-    const char *end = memchr(start, '\n', c->said.len);
-    size_t      lines = 0;
+    struct weir_str first = { 0 }, line;
+    size_t          at = 0, lines = 0;
 
-    for (size_t i = 0; i < c->said.len; i++) {
-        lines += start[i] == '\n';
+    while (checker_line(c, &at, &line)) {
+        if (lines++ == 0) {
+            first = line;
+        }
     }
-    const int n = (int)(end ? (size_t)(end - start) : c->said.len);
+    const char *start = first.data ? first.data : "no reason was given";
+    const int   n = (int)(first.data ? first.len : strlen(start));
     if (lines > 1) {
         weir_fail(err, WEIR_FATAL, "%.*s (and %zu more line%s: weir -t)",
                   n > 400 ? 400 : n, start, lines - 1,

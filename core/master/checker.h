@@ -37,6 +37,9 @@ void checker_read(struct checker *c);
 enum weir_status checker_finish(struct checker *c, int status, int *fd,
                                 struct weir_err *err);
 
+/* What it said, line by line; false at the end.  `at` is 0 at first. */
+bool checker_line(const struct checker *c, size_t *at, struct weir_str *out);
+
 /* All of it, waiting for the end. */
 enum weir_status checker_run(const struct master_options *o, bool capture,
                              int *fd, struct weir_err *err);

@@ -1,5 +1,4 @@
 /* daemon.c - see daemon.h. */
-#define _GNU_SOURCE /* pipe2 */
 #include "master/daemon.h"
 
 #include <errno.h>

@@ -3,7 +3,6 @@
  * children ask for, one thing after the other, and never waits for any single
  * one of them.
  */
-#define _GNU_SOURCE /* ppoll's timespec, SFD_* */
 #include "master/master.h"
 
 #include <errno.h>

@@ -361,22 +361,15 @@ reload_begin(struct server *s)
     }
 }
 
-/* What it had to say although all is well: one warning a line. */
+/* What it had to say although all is well. */
 static void
 pass_on_warnings(const struct checker *c)
 {
-    const char *p = c->said.data;
-    const char *end = p + c->said.len;
+    struct weir_str line;
+    size_t          at = 0;
 
-    while (p < end) {
-        const char *line_end = memchr(p, '\n', (size_t)(end - p));
-        if (!line_end) {
-            line_end = end;
-        }
-        if (line_end > p) {
-            log_warn("%.*s", (int)(line_end - p), p);
-        }
-        p = line_end + 1;
+    while (checker_line(c, &at, &line)) {
+        log_warn("%.*s", STR_ARG(line));
     }
 }
 

@@ -2,7 +2,6 @@
  * signal.c - `weir -s`: finds the running master by its state directory, tells
  * it what is wanted, and stays until that is done or has failed.
  */
-#define _GNU_SOURCE
 #include "master/master.h"
 
 #include <errno.h>
