@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "binlog/event.h"
 #include "binlog/gtid_text.h"
+#include "binlog/text.h"
 
 enum { RANGES_MAX = 1000000 };
 
@@ -28,6 +29,22 @@ struct gtid_set {
     size_t              n, room;
     struct range       *ranges;
 };
+
+bool
+gtid_is_tag(struct weir_str tag)
+{
+    if (tag.len > GTID_TAG_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < tag.len; i++) {
+        const char c = tag.data[i];
+        const bool letter = (c >= 'a' && c <= 'z') || c == '_';
+        if (!letter && (i == 0 || c < '0' || c > '9')) {
+            return false;
+        }
+    }
+    return true;
+}
 
 struct gtid_set *
 gtid_set_new(void)
@@ -468,13 +485,13 @@ static void
 mariadb_format(const struct range *r, struct buf *out)
 {
     char  text[GTID_TEXT_MAX];
-    char *p = gtid_put_u64(text, (uint64_t)r->name[0] << 24 |
+    char *p = text_put_u64(text, (uint64_t)r->name[0] << 24 |
                                      (uint64_t)r->name[1] << 16 |
                                      (uint64_t)r->name[2] << 8 | r->name[3]);
     *p++ = '-';
-    p = gtid_put_u64(p, r->server);
+    p = text_put_u64(p, r->server);
     *p++ = '-';
-    p = gtid_put_u64(p, r->last);
+    p = text_put_u64(p, r->last);
     buf_add(out, text, (size_t)(p - text));
 }
 
@@ -488,7 +505,7 @@ mysql_format(const struct range *before, const struct range *r,
     const bool same_tag = same_uuid && name_order(before, r) == 0;
 
     if (!same_uuid) {
-        buf_add(out, text, (size_t)(gtid_put_uuid(text, r->name) - text));
+        buf_add(out, text, (size_t)(text_put_uuid(text, r->name) - text));
     }
     if (!same_tag && r->name[16] != 0) {
         buf_byte(out, ':');
@@ -496,10 +513,10 @@ mysql_format(const struct range *before, const struct range *r,
                                            GTID_TAG_MAX));
     }
     text[0] = ':';
-    char *p = gtid_put_u64(text + 1, r->first);
+    char *p = text_put_u64(text + 1, r->first);
     if (r->last > r->first) {
         *p++ = '-';
-        p = gtid_put_u64(p, r->last);
+        p = text_put_u64(p, r->last);
     }
     buf_add(out, text, (size_t)(p - text));
 }

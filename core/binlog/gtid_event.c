@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "binlog/event.h"
 #include "binlog/gtid_text.h"
+#include "binlog/text.h"
 
 static enum weir_status
 gtid_fail(const struct binlog_event *ev, const char *what,
@@ -67,11 +68,11 @@ mariadb_gtid_parse(const struct binlog_event *ev, struct binlog_gtid *out,
     if (r.bad) {
         return gtid_fail(ev, "its fields don't fit into it", err);
     }
-    char *p = gtid_put_u64(out->text, domain);
+    char *p = text_put_u64(out->text, domain);
     *p++ = '-';
-    p = gtid_put_u64(p, ev->server_id);
+    p = text_put_u64(p, ev->server_id);
     *p++ = '-';
-    *gtid_put_u64(p, seq) = '\0';
+    *text_put_u64(p, seq) = '\0';
     return WEIR_OK;
 }
 
@@ -80,14 +81,14 @@ static void
 mysql_gtid_text(struct binlog_gtid *out, const uint8_t uuid[16],
                 struct weir_str tag, uint64_t number)
 {
-    char *p = gtid_put_uuid(out->text, uuid);
+    char *p = text_put_uuid(out->text, uuid);
     if (tag.len > 0) {
         *p++ = ':';
         memcpy(p, tag.data, tag.len);
         p += tag.len;
     }
     *p++ = ':';
-    *gtid_put_u64(p, number) = '\0';
+    *text_put_u64(p, number) = '\0';
 }
 
 static enum weir_status
@@ -249,11 +250,11 @@ gtid_list_parse(const struct binlog_event *ev, struct buf *out,
     for (uint32_t i = 0; i < n; i++) {
         char           text[GTID_TEXT_MAX];
         const uint64_t domain = read_le(&r, 4), server = read_le(&r, 4);
-        char          *p = gtid_put_u64(text, domain);
+        char          *p = text_put_u64(text, domain);
         *p++ = '-';
-        p = gtid_put_u64(p, server);
+        p = text_put_u64(p, server);
         *p++ = '-';
-        p = gtid_put_u64(p, read_le(&r, 8));
+        p = text_put_u64(p, read_le(&r, 8));
         if (i > 0) {
             buf_byte(out, ',');
         }
@@ -277,10 +278,10 @@ sid_intervals(struct reader *r, struct buf *out)
             return false;
         }
         text[0] = ':';
-        char *p = gtid_put_u64(text + 1, first);
+        char *p = text_put_u64(text + 1, first);
         if (behind - first > 1) {
             *p++ = '-';
-            p = gtid_put_u64(p, behind - 1);
+            p = text_put_u64(p, behind - 1);
         }
         buf_add(out, text, (size_t)(p - text));
     }
@@ -296,7 +297,7 @@ sid_block(struct reader *r, bool tagged, struct buf *out)
     if (!uuid) {
         return false;
     }
-    buf_add(out, text, (size_t)(gtid_put_uuid(text, uuid) - text));
+    buf_add(out, text, (size_t)(text_put_uuid(text, uuid) - text));
     if (tagged) {
         const struct weir_str tag = read_str(r, read_varu(r));
         if (!gtid_is_tag(tag)) {

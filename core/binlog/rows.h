@@ -39,12 +39,14 @@ enum binlog_text { /* how the bytes of a text column become UTF-8 */
     TEXT_LATIN1,   /* MySQL's latin1 is cp1252 */
     TEXT_BINARY,   /* no text at all: WEIR_BYTES */
     TEXT_UNKNOWN,  /* another charset: REJECT when the column is wanted */
+    TEXT_UNTOLD,   /* neither the log nor a definition says which: WEIR_TEXT
+                      where it is valid UTF-8, else WEIR_BYTES */
 };
 
 struct binlog_column {
     uint8_t                type;  /* as in the row: STRING's real one split */
-    uint16_t               meta;  /* as this type needs it */
-    bool                   is_unsigned, nullable;
+    uint16_t               meta;  /* see table_map.h */
+    bool                   is_unsigned, nullable; /* signed if nobody says */
     uint32_t               pad;   /* BINARY(n), UUID, INET: n, else 0 */
     enum binlog_text       text;
     enum weir_type         out;   /* of the values */
@@ -52,7 +54,8 @@ struct binlog_column {
     const struct weir_str *members; /* of ENUM and SET, UTF-8 */
     const char            *unsupported; /* why it can't be read, or NULL */
     uint8_t                special; /* enum binlog_special */
-    uint8_t                length_size; /* of the prefix of strings, blobs */
+    uint8_t                size; /* of a value, where all have the same */
+    uint8_t                length_size; /* else of the length before each */
 };
 enum binlog_special { SPECIAL_NONE, SPECIAL_UUID, SPECIAL_INET4,
                       SPECIAL_INET6 }; /* become their usual text */
@@ -87,13 +90,16 @@ enum weir_status binlog_rows_open(struct binlog_rows *r,
  * ABSENT; so are those whose bit in `wanted` (a bitmap, NULL: all) is not set,
  * which are skipped over undecoded.  Values point into the event's bytes or the
  * arena.  DROP: no more rows.  REJECT: malformed, or a value that can't be
- * given unaltered (the reason names the column's number, from 1).
+ * given unaltered (the reason names the column's number, from 1); the walk
+ * then stands before that row, and binlog_rows_skip() steps over it, unless it
+ * is malformed.  A row becomes BINLOG_MAX_EVENT bytes at most.
  */
 enum weir_status binlog_rows_next(struct binlog_rows *r, const uint8_t *wanted,
                                   struct weir_value *before,
                                   struct weir_value *after, struct arena *a,
                                   struct weir_err *err);
-/* The same without any decoding, to a row of a given index. */
+/* Steps over `count` rows without any decoding.  DROP: there are not so many.
+ */
 enum weir_status binlog_rows_skip(struct binlog_rows *r, uint32_t count,
                                   struct weir_err *err);
 

@@ -1,0 +1,25 @@
+/*
+ * charset.h - collations, by their number in a TABLE_MAP or their name in a
+ * definition: which charset they are of, and how its text is read.
+ */
+#ifndef WEIR_SCHEMA_CHARSET_H
+#define WEIR_SCHEMA_CHARSET_H
+
+#include "base/arena.h"
+#include "binlog/rows.h"
+
+struct charset {
+    struct weir_str  name;     /* "utf8mb4"; empty: not known */
+    unsigned         maxlen;   /* bytes of a character at most; 0: not known */
+    enum binlog_text text;
+};
+
+enum { COLLATION_BINARY = 63 };
+
+/* Of a collation's number; its name, in `a`, is empty where it isn't known. */
+struct charset charset_of_id(struct arena *a, uint64_t id,
+                             struct weir_str *collation);
+/* Of a collation's name, or a charset's. */
+struct charset charset_of_collation(struct weir_str collation);
+
+#endif
