@@ -1,37 +1,34 @@
 /*
- * source_binlog.c - source `binlog`: files as a server wrote them, a folder or
- * a list, fed event by event.  Which file comes when stands in files.c; of an
- * event only the length is read here.  Knows no server.
+ * source_binlog.c - source `binlog`: files as a server wrote them, fed as a
+ * server would send them: at the beginning of each file an artificial ROTATE
+ * that names it, and before a start in its middle its format description, made
+ * to say no position.  Knows no server and, of events, nothing more.
  */
 #include "source_binlog.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
-    BLOCK_BYTES = 1 << 20,
-    HEADER_BYTES = 19,      /* of an event: sql/log_event.h */
-    HEADER_LENGTH = 9,      /* where its length stands, 4 bytes */
-    MAGIC_BYTES = 4,        /* "\xfe" "bin" */
-    EVENT_MAX = 1 << 30,    /* the largest a server writes */
-    FOLLOW_MS = 200,        /* between two looks at a file that may grow */
+    FOLLOW_MS = 200,      /* between two looks at files that may grow */
+    STOP_EVERY = 1024,    /* events between two looks whether to stop */
+    CHECKSUM_BYTES = 4,
+    FORMAT_CREATED = 19 + 2 + 50, /* of a format description: when its server
+                                     was started, 4 bytes */
+    FORMAT_MIN = 19 + 57 + 5,
 };
 
 struct source {
     struct weir_instance     *in;
     const struct binlog_conf *conf;
     struct binlog_files       files;
-    unsigned char            *block; /* bytes of the file that is open */
-    size_t                    room, begin, end;
-    int                       fd;
-    const char               *path;   /* of files, for messages */
-    uint64_t                  offset; /* of block[begin] in the file */
+    size_t                    at; /* the file that is read */
+    struct binlog_reader      reader;
+    bool                      checksums; /* as the last format description */
+    bool                      ended;     /* of this file nothing more comes */
 };
 
 /* clang-format off */
@@ -41,7 +38,7 @@ static const struct weir_directive directives[] = {
              .help = "a folder: its index file, or its files NAME.NNNNNN"),
     WEIR_LIST(T, files, .help = "paths of files, in order; instead of path"),
     WEIR_BOOL(T, follow, .value = "off",
-              .help = "wait at the end for more, in the last file or behind it"),
+              .help = "at the end wait for more, in the last file or after it"),
     WEIR_END
 };
 #undef T
@@ -53,13 +50,14 @@ source_check(const void *data, struct weir_err *err)
     const struct binlog_conf *conf = data;
     const bool                path = conf->path && *conf->path;
 
-    if (path == (conf->files.n > 0)) {
-        return weir_fail(err, WEIR_FATAL, path
-                         ? "path and files: one of them is too much"
-                         : "neither path (a folder) nor files (a list) is "
-                           "given");
+    if (path && conf->files.n > 0) {
+        return weir_fail(err, WEIR_FATAL,
+                         "path and files: one of them is too much");
     }
-    return WEIR_OK;
+    return path || conf->files.n > 0
+               ? WEIR_OK
+               : weir_fail(err, WEIR_FATAL, "neither path, a folder, nor "
+                           "files, a list, is given");
 }
 
 static enum weir_status
@@ -68,26 +66,17 @@ source_open(struct weir_instance *in, const void *conf, void **self,
 {
     struct source *src = calloc(1, sizeof *src);
 
-    if (src) {
-        *src = (struct source){ .in = in, .conf = conf, .fd = -1,
-                                .room = BLOCK_BYTES };
-        src->block = malloc(src->room);
-    }
-    if (!src || !src->block) {
-        free(src);
+    if (!src) {
         return weir_fail(err, WEIR_RETRY, "out of memory");
+    }
+    *src = (struct source){ .in = in, .conf = conf };
+    const enum weir_status st = reader_init(&src->reader, err);
+    if (st != WEIR_OK) {
+        free(src);
+        return st;
     }
     *self = src;
     return WEIR_OK;
-}
-
-static void
-file_close(struct source *src)
-{
-    if (src->fd != -1) {
-        close(src->fd);
-        src->fd = -1;
-    }
 }
 
 static void
@@ -95,257 +84,305 @@ source_close(void *self)
 {
     struct source *src = self;
 
-    file_close(src);
+    reader_fini(&src->reader);
     binlog_files_free(&src->files);
-    free(src->block);
     free(src);
 }
 
-/* ---- Blocks */
-
-/* OK: at least one byte more than before; PENDING: the file's end. */
-static enum weir_status
-block_read(struct source *src, struct weir_err *err)
-{
-    if (src->begin > 0) {
-        memmove(src->block, src->block + src->begin, src->end - src->begin);
-        src->end -= src->begin;
-        src->begin = 0;
-    }
-    for (;;) {
-        const ssize_t n =
-            read(src->fd, src->block + src->end, src->room - src->end);
-        if (n > 0) {
-            src->end += (size_t)n;
-            return WEIR_OK;
-        }
-        if (n == 0) {
-            return WEIR_PENDING;
-        }
-        if (errno != EINTR) {
-            return weir_fail(err, WEIR_RETRY, "read %s: %s", src->path,
-                             strerror(errno));
-        }
-    }
-}
-
-static enum weir_status
-block_grow(struct source *src, size_t len, struct weir_err *err)
-{
-    if (len <= src->room) {
-        return WEIR_OK;
-    }
-    unsigned char *more = realloc(src->block, len);
-    if (!more) {
-        return weir_fail(err, WEIR_RETRY,
-                         "%s, offset %" PRIu64 ": no memory for an event of "
-                         "%zu bytes", src->path, src->offset, len);
-    }
-    src->block = more;
-    src->room = len;
-    return WEIR_OK;
-}
-
-/* At least `len` bytes in the block: OK, or PENDING where the file ends. */
-static enum weir_status
-block_need(struct source *src, size_t len, struct weir_err *err)
-{
-    enum weir_status st = block_grow(src, len, err);
-
-    while (st == WEIR_OK && src->end - src->begin < len) {
-        st = block_read(src, err);
-    }
-    return st;
-}
+/* ---- Events that a server would add */
 
 static uint32_t
-u32_at(const unsigned char *p)
+crc32_of(const unsigned char *p, size_t n)
 {
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
-           (uint32_t)p[3] << 24;
+    uint32_t crc = UINT32_MAX;
+
+    for (size_t i = 0; i < n; i++) {
+        crc ^= p[i];
+        for (int bit = 0; bit < 8; bit++) {
+            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+        }
+    }
+    return ~crc;
 }
 
-/* ---- Files */
+static void
+put_u32(unsigned char *p, uint32_t v)
+{
+    p[0] = (unsigned char)v;
+    p[1] = (unsigned char)(v >> 8);
+    p[2] = (unsigned char)(v >> 16);
+    p[3] = (unsigned char)(v >> 24);
+}
 
 static enum weir_status
-file_magic(struct source *src, struct weir_err *err)
+feed_rotate(struct source *src, struct weir_err *err)
 {
-    const enum weir_status st = block_need(src, MAGIC_BYTES, err);
+    const char   *name = binlog_file_name(src->files.paths[src->at]);
+    const size_t  len = strlen(name);
+    unsigned char event[BINLOG_HEADER_BYTES + 8 + 256 + CHECKSUM_BYTES] = { 0 };
+    size_t        n = BINLOG_HEADER_BYTES + 8 + len;
+
+    if (len > 255) {
+        return weir_fail(err, WEIR_FATAL, "%.64s...: the name is too long",
+                         name);
+    }
+    event[BINLOG_AT_TYPE] = BINLOG_ROTATE;
+    event[BINLOG_AT_FLAGS] = BINLOG_ARTIFICIAL;
+    event[BINLOG_HEADER_BYTES] = BINLOG_MAGIC_BYTES;
+    memcpy(event + BINLOG_HEADER_BYTES + 8, name, len);
+    if (src->checksums) {
+        put_u32(event + BINLOG_AT_LENGTH, (uint32_t)n + CHECKSUM_BYTES);
+        put_u32(event + n, crc32_of(event, n));
+        n += CHECKSUM_BYTES;
+    } else {
+        put_u32(event + BINLOG_AT_LENGTH, (uint32_t)n);
+    }
+    return weir_feed_binlog(src->in, event, n, err);
+}
+
+/* As it is sent to who begins in the middle: it tells the layout of events,
+ * not a position, and not that the server was started here. */
+static enum weir_status
+feed_format_quietly(struct source *src, struct weir_str event,
+                    struct weir_err *err)
+{
+    unsigned char *copy = malloc(event.len);
+
+    if (!copy) {
+        abort();
+    }
+    memcpy(copy, event.data, event.len);
+    copy[BINLOG_AT_FLAGS] &= 0xfe; /* not "in use", which no checksum covers */
+    put_u32(copy + BINLOG_AT_LOG_POS, 0);
+    put_u32(copy + FORMAT_CREATED, 0);
+    if (src->checksums) {
+        put_u32(copy + event.len - CHECKSUM_BYTES,
+                crc32_of(copy, event.len - CHECKSUM_BYTES));
+    }
+    const enum weir_status st =
+        weir_feed_binlog(src->in, copy, event.len, err);
+    free(copy);
+    return st;
+}
+
+static enum weir_status
+read_format(struct source *src, struct weir_str *event, struct weir_err *err)
+{
+    const enum weir_status st = reader_event(&src->reader, event, err);
 
     if (st == WEIR_PENDING) {
-        return st;
+        return weir_fail(err, WEIR_FATAL, "%s ends within its first event",
+                         src->reader.path);
     }
-    if (st == WEIR_OK && memcmp(src->block, "\xfe" "bin", MAGIC_BYTES) != 0) {
-        const bool encrypted =
-            memcmp(src->block, "\xfd" "bin", MAGIC_BYTES) == 0;
-        return weir_fail(err, WEIR_FATAL, "%s is %s", src->path,
-                         encrypted ? "an encrypted binlog: only its server "
-                                     "can read it"
-                                   : "no binlog: it does not begin with "
-                                     "\\xfe bin");
+    if (st == WEIR_OK && (event->data[BINLOG_AT_TYPE] != BINLOG_FORMAT ||
+                          event->len < FORMAT_MIN)) {
+        return weir_fail(err, WEIR_FATAL,
+                         "%s does not begin with a format description",
+                         src->reader.path);
     }
     return st;
 }
 
-static enum weir_status
-file_open(struct source *src, size_t i, uint64_t offset, struct weir_err *err)
-{
-    file_close(src);
-    src->path = src->files.paths[i];
-    src->begin = src->end = 0;
-    src->offset = 0;
-    src->fd = open(src->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (src->fd == -1) {
-        return weir_fail(err, errno == ENOENT || errno == EACCES ? WEIR_FATAL
-                                                                 : WEIR_RETRY,
-                         "open %s: %s", src->path, strerror(errno));
-    }
-    enum weir_status st = file_magic(src, err);
-    if (st != WEIR_OK) {
-        return st;
-    }
-    const off_t size = lseek(src->fd, 0, SEEK_END);
-    if (size == -1 || (uint64_t)size < offset) {
-        return weir_fail(err, WEIR_FATAL,
-                         "%s has %lld bytes, and this pipeline is at %" PRIu64
-                         " of it: the file was replaced or cut",
-                         src->path, (long long)size, offset);
-    }
-    if (lseek(src->fd, (off_t)offset, SEEK_SET) == -1) {
-        return weir_fail(err, WEIR_RETRY, "seek in %s: %s", src->path,
-                         strerror(errno));
-    }
-    src->begin = src->end = 0;
-    src->offset = offset;
-    return WEIR_OK;
-}
+/* ---- From file to file */
 
-/* One event.  PENDING: the file ends here, or within the event. */
-static enum weir_status
-event_feed(struct source *src, struct weir_err *err)
-{
-    enum weir_status st = block_need(src, HEADER_BYTES, err);
-
-    if (st != WEIR_OK) {
-        return st;
-    }
-    const size_t len = u32_at(src->block + src->begin + HEADER_LENGTH);
-    if (len < HEADER_BYTES || len > EVENT_MAX) {
-        return weir_fail(err, WEIR_FATAL,
-                         "%s, offset %" PRIu64 ": an event of %zu bytes can't "
-                         "be; the file is damaged here", src->path,
-                         src->offset, len);
-    }
-    st = block_need(src, len, err);
-    if (st != WEIR_OK) {
-        return st;
-    }
-    st = weir_feed_binlog(src->in, src->block + src->begin, len, err);
-    if (st == WEIR_OK) {
-        src->begin += len;
-        src->offset += len;
-    }
-    return st;
-}
-
-/* ---- run() */
-
-/* False: time to end. */
 static bool
-wait_for_more(struct source *src, int timeout_ms)
+is_stopping(struct source *src, int timeout_ms)
 {
     struct pollfd p = { .fd = weir_stop_fd(src->in), .events = POLLIN };
-    const int     n = poll(&p, 1, timeout_ms);
 
-    return n <= 0;
+    return poll(&p, 1, timeout_ms) > 0;
 }
 
 static enum weir_status
 fail_cut(struct source *src, struct weir_err *err)
 {
     return weir_fail(err, WEIR_FATAL,
-                     "%s ends in the middle of the event at offset %" PRIu64
-                     ", %zu bytes behind its beginning: a copy that is not "
-                     "whole, or its server is still writing it (follow = on)",
-                     src->path, src->offset, src->end - src->begin);
+                     "%s ends in the middle of an event, %zu bytes behind its "
+                     "beginning at offset %" PRIu64 ": the file was cut, or "
+                     "its server is still writing it (then: follow = on)",
+                     src->reader.path, reader_left(&src->reader),
+                     src->reader.offset);
 }
 
-/* The end of file i is reached.  OK: go on with *i; DROP: all is read. */
+/* The list may have grown; the file that is read stays the one that is read. */
 static enum weir_status
-at_end(struct source *src, size_t *i, struct weir_err *err)
+look_again(struct source *src, struct weir_err *err)
 {
-    const bool cut = src->end > src->begin || src->offset == 0;
+    char *const path = strdup(src->files.paths[src->at]);
 
-    if (*i + 1 == src->files.n && src->conf->follow) {
-        const enum weir_status st = binlog_files_again(&src->files, src->conf,
-                                                       err);
-        if (st != WEIR_OK) {
-            return st;
-        }
+    if (!path) {
+        abort();
     }
-    if (*i + 1 < src->files.n) {
-        /* The next one exists: what this one had is now all there is, unless
-         * it grew between the two looks. */
-        const enum weir_status st = block_need(src, HEADER_BYTES, err);
-        if (st != WEIR_PENDING) {
-            return st;
-        }
-        if (cut) {
-            return fail_cut(src, err);
-        }
-        return file_open(src, ++*i, MAGIC_BYTES, err);
+    const struct weir_str name = { binlog_file_name(path),
+                                   strlen(binlog_file_name(path)) };
+    enum weir_status st = binlog_files_load(src->conf, &src->files, err);
+    if (st == WEIR_OK && !binlog_files_find(&src->files, name, &src->at)) {
+        st = weir_fail(err, WEIR_FATAL,
+                       "%s is gone while it was read; what came behind it may "
+                       "be gone too", path);
+    }
+    if (st == WEIR_OK) {
+        src->reader.path = src->files.paths[src->at];
+    }
+    free(path);
+    return st;
+}
+
+static enum weir_status
+next_file(struct source *src, struct weir_err *err)
+{
+    enum weir_status st = binlog_files_adjoin(
+        src->files.paths[src->at], src->files.paths[src->at + 1], err);
+
+    if (st == WEIR_OK) {
+        src->at++;
+        src->ended = false;
+        st = reader_open(&src->reader, src->files.paths[src->at], err);
+    }
+    return st == WEIR_OK ? feed_rotate(src, err) : st;
+}
+
+/* No more in this file for now.  OK: go on reading; DROP: that was all. */
+static enum weir_status
+at_end(struct source *src, struct weir_err *err)
+{
+    const bool cut =
+        reader_left(&src->reader) > 0 || src->reader.offset == 0;
+    enum weir_status st = WEIR_OK;
+
+    if (src->conf->follow && !src->ended && src->at + 1 == src->files.n) {
+        st = look_again(src, err);
+    }
+    if (st != WEIR_OK) {
+        return st;
+    }
+    if (src->at + 1 < src->files.n && src->conf->follow && !src->ended) {
+        src->ended = true; /* but it may have grown just before */
+        return WEIR_OK;
+    }
+    if (src->at + 1 < src->files.n) {
+        return cut ? fail_cut(src, err) : next_file(src, err);
     }
     if (!src->conf->follow) {
         return cut ? fail_cut(src, err) : WEIR_DROP;
     }
-    const enum weir_status st = weir_feed_flush(src->in, err);
-    return st != WEIR_OK ? st : wait_for_more(src, FOLLOW_MS) ? WEIR_OK
-                                                              : WEIR_DROP;
-}
-
-static enum weir_status
-files_feed(struct source *src, size_t i, uint64_t offset,
-           struct weir_err *err)
-{
-    enum weir_status st = file_open(src, i, offset, err);
-    unsigned         n = 0;
-
-    while (st == WEIR_OK || st == WEIR_PENDING) {
-        if (st == WEIR_OK) {
-            st = event_feed(src, err);
-        }
-        if (st == WEIR_PENDING) {
-            st = at_end(src, &i, err);
-        }
-        if (st == WEIR_OK && ++n % 1024 == 0 && !wait_for_more(src, 0)) {
-            return WEIR_OK;
-        }
-    }
-    if (st != WEIR_DROP) {
+    st = weir_feed_flush(src->in, err);
+    if (st != WEIR_OK) {
         return st;
     }
-    return weir_feed_flush(src->in, err);
+    return is_stopping(src, FOLLOW_MS) ? WEIR_DROP : WEIR_OK;
 }
+
+/* ---- run() */
 
 static enum weir_status
 find_place(struct source *src, struct weir_str gtid_set, struct weir_str file,
-           size_t *i, uint64_t *offset, struct weir_err *err)
+           uint64_t *offset, struct weir_err *err)
 {
-    *i = 0;
-    *offset = MAGIC_BYTES;
-    if (file.len == 0 && gtid_set.len > 0) {
-        return weir_fail(err, WEIR_FATAL, "files are read by name and offset, "
-                         "not from GTID %.*s", (int)gtid_set.len,
-                         gtid_set.data);
+    enum weir_status st = binlog_files_load(src->conf, &src->files, err);
+
+    src->at = 0;
+    src->ended = src->checksums = false;
+    if (st != WEIR_OK) {
+        return st;
     }
-    if (file.len == 0) {
+    if (file.len == 0 && gtid_set.len == 0) {
+        *offset = BINLOG_MAGIC_BYTES;
         return WEIR_OK;
     }
-    if (!binlog_files_find(&src->files, file, i)) {
-        return weir_fail(err, WEIR_FATAL, "this pipeline is at %.*s:%" PRIu64
-                         ", a file that is not among the %zu that %s names",
-                         (int)file.len, file.data, offset ? *offset : 0,
-                         src->files.n, src->conf->files.n ? "files" : "path");
+    if (file.len == 0) {
+        return weir_fail(err, WEIR_FATAL,
+                         "files are read by name and offset: GTID %.*s is no "
+                         "place in them", (int)gtid_set.len, gtid_set.data);
+    }
+    if (!binlog_files_find(&src->files, file, &src->at)) {
+        return weir_fail(err, WEIR_FATAL,
+                         "this pipeline is at %.*s:%" PRIu64 ", and the files "
+                         "are %s to %s: put it back, or begin anew with an "
+                         "empty state", (int)file.len, file.data, *offset,
+                         binlog_file_name(src->files.paths[0]),
+                         binlog_file_name(src->files.paths[src->files.n - 1]));
+    }
+    if (*offset < BINLOG_MAGIC_BYTES) {
+        *offset = BINLOG_MAGIC_BYTES;
     }
     return WEIR_OK;
 }
+
+static enum weir_status
+begin(struct source *src, struct weir_str gtid_set, uint64_t offset,
+      struct weir_err *err)
+{
+    static const struct weir_str none = { "", 0 };
+    const char      *path = src->files.paths[src->at];
+    const char      *name = binlog_file_name(path);
+    struct weir_str  format;
+    enum weir_status st = reader_open(&src->reader, path, err);
+
+    if (st == WEIR_OK) {
+        st = weir_feed_server(src->in, none, none, err);
+    }
+    if (st == WEIR_OK) {
+        st = weir_feed_position(src->in, gtid_set,
+                                (struct weir_str){ name, strlen(name) },
+                                offset, err);
+    }
+    if (st != WEIR_OK || offset == BINLOG_MAGIC_BYTES) {
+        return st;
+    }
+    st = read_format(src, &format, err);
+    if (st == WEIR_OK) {
+        src->checksums = format.data[format.len - 5] == 1;
+        st = feed_format_quietly(src, format, err);
+    }
+    return st == WEIR_OK ? reader_seek(&src->reader, offset, err) : st;
+}
+
+static enum weir_status
+feed_next(struct source *src, struct weir_err *err)
+{
+    struct weir_str        event;
+    const enum weir_status st = reader_event(&src->reader, &event, err);
+
+    if (st != WEIR_OK) {
+        return st == WEIR_PENDING ? at_end(src, err) : st;
+    }
+    if (event.data[BINLOG_AT_TYPE] == BINLOG_FORMAT &&
+        event.len >= FORMAT_MIN) {
+        src->checksums = event.data[event.len - 5] == 1;
+    }
+    return weir_feed_binlog(src->in, event.data, event.len, err);
+}
+
+static enum weir_status
+source_run(void *self, struct weir_str gtid_set, struct weir_str file,
+           uint64_t offset, struct weir_err *err)
+{
+    struct source   *src = self;
+    enum weir_status st = find_place(src, gtid_set, file, &offset, err);
+
+    if (st == WEIR_OK) {
+        st = begin(src, gtid_set, offset, err);
+    }
+    for (unsigned n = 1; st == WEIR_OK; n++) {
+        st = feed_next(src, err);
+        if (n % STOP_EVERY == 0 && st == WEIR_OK && is_stopping(src, 0)) {
+            st = WEIR_DROP;
+        }
+    }
+    return st == WEIR_DROP ? weir_feed_flush(src->in, err) : st;
+}
+
+WEIR_MODULE = {
+    WEIR_HEAD,
+    .stage = WEIR_SOURCE,
+    .name = "binlog",
+    .version = "0.1.0",
+    .summary = "binlog files",
+    .conf_size = sizeof(struct binlog_conf),
+    .directives = directives,
+    .check = source_check,
+    .open = source_open,
+    .close = source_close,
+    .run = source_run,
+};
