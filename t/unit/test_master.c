@@ -301,6 +301,18 @@ file_exists(const char *name)
 }
 
 static void
+expect_file(const char *path, bool wanted)
+{
+    const int64_t limit = clock_steady() + 10 * SECOND;
+    while ((access(path, F_OK) == 0) != wanted) {
+        if (clock_steady() > limit) {
+            fail_msg("%s %s", path, wanted ? "is missing" : "is left");
+        }
+        clock_sleep(2000);
+    }
+}
+
+static void
 start_master(const char *text)
 {
     char page[160];
@@ -390,7 +402,7 @@ test_start_stop(void **unused)
     expect_state("shop.good.sink", PAGE_RUNNING, 10);
     expect_log("read ", 1);
     assert_true(file_exists("running.conf"));
-    assert_int_equal(access(pid_file, F_OK), 0);
+    expect_file(pid_file, true); /* comes after the workers */
     assert_true(file_exists("run/shop.sinks"));
     assert_int_equal(tell("status"), MASTER_OK);
     assert_int_equal(tell("reopen"), MASTER_OK);
@@ -401,7 +413,7 @@ test_start_stop(void **unused)
     assert_int_equal(end_of(master), 0);
     expect_log("sink shop/good ended", 1);
     assert_false(file_exists("run/shop.source"));
-    assert_int_equal(access(pid_file, F_OK), -1);
+    expect_file(pid_file, false);
     assert_int_equal(tell("stop"), MASTER_NOT_RUNNING);
 }
 
