@@ -157,7 +157,7 @@ sub end_by
 sub last_words
 {
     my ($self) = @_;
-    return "$self->{name}:\n" . `tail -n 15 '$self->{dir}/my.err' '$self->{dir}/out' 2>&1`;
+    return "$self->{name}:\n" . `tail -n 5 '$self->{dir}/my.err' '$self->{dir}/out' 2>&1`;
 }
 
 # A connection of one's own.
