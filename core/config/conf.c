@@ -250,8 +250,8 @@ build_pipelines(struct build *b, const struct block *root, struct conf *c)
         pipeline_build(b, root->blocks[i], &c->pipelines[i]);
         digest_pipeline(&b->tokens, root->blocks[i], &c->pipelines[i]);
     }
-    if (c->npipelines == 0 && !root->damaged && b->tokens.n > 0) {
-        report(b->errors, b->tokens.items[b->tokens.n - 1].at,
+    if (c->npipelines == 0 && b->errors->n == 0) {
+        report(b->errors, (struct place){ b->tokens.end.file, 0 },
                "there is no pipeline: write pipeline NAME { ... }");
     }
 }

@@ -1,6 +1,7 @@
 /* expand.c - see expand.h. */
 #include "config/expand.h"
 
+#include <errno.h>
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
@@ -76,6 +77,14 @@ has_wildcard(const char *path)
     return strpbrk(path, "*?[") != NULL;
 }
 
+/* A folder that is not there has no files. */
+static int
+is_glob_error(const char *path, int error)
+{
+    (void)path;
+    return error != ENOENT && error != ENOTDIR;
+}
+
 static void
 expand_glob(struct expand *x, const char *pattern, struct place asked)
 {
@@ -88,7 +97,7 @@ expand_glob(struct expand *x, const char *pattern, struct place asked)
         expand_file(x, full, asked);
         return;
     }
-    const int rc = glob(full, GLOB_ERR, NULL, &found);
+    const int rc = glob(full, 0, is_glob_error, &found);
     if (rc == 0) {
         for (size_t i = 0; i < found.gl_pathc; i++) {
             expand_file(x, arena_strdup(x->arena, found.gl_pathv[i]), asked);

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/str.h"
 #include "config/unknown.h"
 #include "module/directive.h"
 
@@ -116,6 +117,14 @@ is_plain_name(const struct token *t)
     return true;
 }
 
+/* Of one without a title. */
+static bool
+is_name_of_block(const struct parse *p, size_t i)
+{
+    return !p->t->items[i].mark && !is_value(p->t, i) &&
+           !is_title(p->t, p->from, i) && token_is(p->t, i + 1, '{');
+}
+
 static void
 hand_on_token(const struct parse *p, size_t i, struct buf *out)
 {
@@ -130,7 +139,7 @@ hand_on_token(const struct parse *p, size_t i, struct buf *out)
     } else {
         buf_str(out, token->text);
     }
-    if (!token->mark && !value && token_is(p->t, i + 1, '{')) {
+    if (is_name_of_block(p, i)) {
         buf_printf(out, " '%zu'", i); /* a title for blocks without one */
     }
     buf_byte(out, '\n');
@@ -208,8 +217,11 @@ blamed_token(const struct parse *p, size_t line, const char *fmt)
     if (line >= p->nlines) {
         line = p->nlines - 1;
     }
-    const bool before = strstr(fmt, "missing") != NULL ||
-                        token_is(p->t, p->lines[line], '}');
+    const size_t at = p->lines[line];
+    if (is_name_of_block(p, at)) {
+        return at; /* the title that stands for none is on its line */
+    }
+    const bool before = strstr(fmt, "missing") || token_is(p->t, at, '}');
     return p->lines[line > 0 && before ? line - 1 : line];
 }
 
@@ -221,7 +233,10 @@ say_syntax_error(const struct parse *p, const char *fmt, va_list ap)
                                                          : bad->text.data;
     const int len = bad->mark ? 1 : (int)strnlen(text, 80);
 
-    if (strstr(fmt, "missing equal sign")) {
+    if (strstr(fmt, "missing equal sign") && is_name_of_block(p, p->bad)) {
+        report(p->g->errors, bad->at, "'%.*s' is no block: write %.*s = ...",
+               len, text, len, text);
+    } else if (strstr(fmt, "missing equal sign")) {
         report(p->g->errors, bad->at, "there is no '=' behind '%.*s'", len,
                text);
     } else if (strstr(fmt, "missing title")) {
@@ -480,6 +495,22 @@ is_load_module(const struct tokens *t, size_t i)
            strcmp(t->items[i].text.data, "load_module") == 0;
 }
 
+/* libconfuse forgets that it saw one. */
+static void
+refuse_empty_lists(const struct grammar *g)
+{
+    const struct tokens *t = g->tokens;
+
+    for (size_t i = 1; i + 2 < t->n; i++) {
+        if (token_is(t, i, '=') && token_is(t, i + 1, '{') &&
+            token_is(t, i + 2, '}')) {
+            report(g->errors, t->items[i - 1].at,
+                   "the list of '%.*s' is empty: leave it out, or name "
+                   "something", STR_ARG(t->items[i - 1].text));
+        }
+    }
+}
+
 struct block *
 grammar_parse(struct grammar *g)
 {
@@ -489,6 +520,7 @@ grammar_parse(struct grammar *g)
     struct buf           settings = { 0 }, blocks = { 0 };
 
     root->syntax = g->root;
+    refuse_empty_lists(g);
     for (size_t i = 0, end; i < t->n; i = end) {
         end = grammar_statement_end(t, i);
         if (is_load_module(t, i)) {

@@ -317,6 +317,17 @@ report_open_braces(struct scan *s)
     }
 }
 
+static unsigned
+count_lines(struct weir_str text)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        n += text.data[i] == '\n';
+    }
+    return n;
+}
+
 bool
 scan_text(struct arena *a, struct weir_str text, const char *file, bool marked,
           struct conf_errors *errors, struct tokens *out)
@@ -348,7 +359,8 @@ scan_text(struct arena *a, struct weir_str text, const char *file, bool marked,
     *out = (struct tokens){ .n = scan_count(&s),
                             .items = arena_copy(a, s.tokens.data, s.tokens.len),
                             .prefix = s.prefix,
-                            .lines = s.at.line };
+                            .end = s.at,
+                            .lines = count_lines(text) };
     buf_free(&s.tokens);
     buf_free(&s.open);
     return errors->n == before;

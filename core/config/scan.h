@@ -33,7 +33,8 @@ struct tokens {
     size_t        n;
     struct token *items;
     const char   *prefix;
-    unsigned      lines;
+    struct place  end;
+    unsigned      lines; /* of the text, marks and all */
 };
 
 /* `marked`: expanded text.  False if anything was reported.  What `out` holds

@@ -112,14 +112,11 @@ unknown_name(const struct grammar *g, const struct syntax *s, size_t at)
                      "no '%.64s('", name->text.data);
         return;
     }
-    const char *near = nearest_block(g, s, name->text.data);
+    const char *near = is_block ? nearest_block(g, s, name->text.data)
+                                : nearest_directive(g, s, name->text.data);
     if (is_block && s->stage) {
         unknown_module(g, s, name, near);
         return;
-    }
-    if (!is_block || !near) {
-        const char *directive = nearest_directive(g, s, name->text.data);
-        near = directive ? directive : near;
     }
     if (near) {
         report(g->errors, name->at,
