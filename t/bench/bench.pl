@@ -66,7 +66,7 @@ INSERT INTO shop.wide SELECT $next + seq, seq * 7, CONCAT('customer ', seq),
     '2026-01-02 03:04:05.678', '2026-01-02', SEC_TO_TIME(seq % 80000), 2026,
     CONCAT('some street ', seq, ', \xc3\xa4 town'), REPEAT('text ', seq % 10),
     CONCAT('{"id":', seq, ',"tags":["a","b"]}'), UNHEX(MD5(seq)), seq % 100,
-    seq % 256 FROM seq_1_to_$some
+    seq % 256 FROM shop.seq_1_to_$some
 EOT
         $next += $some;
         $n -= $some;

@@ -16,7 +16,7 @@ sub goes_on
 {
     my ($what) = @_;
     my $n = $db->value('SELECT IFNULL(MAX(n), 0) FROM shop.ledger');
-    wait_for($what, 30, sub { $db->value('SELECT MAX(n) FROM shop.ledger') > $n + 30 });
+    wait_for($what, 30, sub { $db->value('SELECT IFNULL(MAX(n), 0) FROM shop.ledger') > $n + 30 });
     return;
 }
 

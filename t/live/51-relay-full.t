@@ -24,7 +24,7 @@ wait_for('a row', 30, sub { $redis->ask('EXISTS', 't:0') });
 $redis->stop;
 for my $i (1 .. 15) {
     $db->do("INSERT INTO shop.t SELECT seq + $i * 1000, REPEAT('x', 1000)"
-            . ' FROM seq_1_to_1000');
+            . ' FROM shop.seq_1_to_1000');
 }
 $t->expect_log(qr/full/);
 like($weir->wait_log(qr/relay.*full|full.*relay/i, seconds => 60), qr/slow/,

@@ -8,7 +8,7 @@ my $t     = Weir->new;
 my $db    = $t->mariadb;
 my $redis = $t->redis;
 $db->make_weir_user;
-my $load = Weir::Load->new($db, pause_ms => 2)->create_tables;
+my $load = Weir::Load->new($db)->create_tables;
 my $dir  = $t->dir;
 $t->make_dir('late');
 my $weir = $t->weir(config => shop_config($db, $redis, $dir))->start;
@@ -35,7 +35,7 @@ for my $round (1 .. 10) {
         shop_config(
             $db, $redis, $dir,
             users => 'events = ' . (10 * $round),
-            more  => $round % 3 == 0 ? 'sink extra { null { } }' : ''
+            more  => $round % 3 == 0 ? 'sink extra { tables = {"shop.users"} null { } }' : ''
         )
     );
     is($exit, 0, "reload $round") or diag $said;

@@ -11,7 +11,8 @@ sub column_sql
 {
     my ($name, $type) = @_;
     my $text = $type =~ /^(?:binary|varbinary|\w*blob)/ ? "`$name`"
-        : $type =~ /^bit/ ? "`$name` + 0"
+        : $type =~ /^bit/   ? "CAST(`$name` + 0 AS CHAR)"
+        : $type =~ /^float/ ? "CAST(CAST(`$name` AS DOUBLE) AS CHAR)"
         : "CONVERT(`$name` USING utf8mb4)";
     return "IFNULL(HEX($text), '~')";
 }

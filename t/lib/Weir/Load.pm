@@ -194,7 +194,8 @@ sub ddl_statements
     my $k = ++$self->{columns};
     return pick(
         [   "ALTER TABLE shop.users ADD COLUMN extra$k INT,"
-                . ' DROP COLUMN IF EXISTS extra' . ($k - 20) . ', ALGORITHM=COPY'
+                . ' DROP COLUMN IF EXISTS extra' . abs($k - 20)
+                . ', ALGORITHM=COPY'
         ],
         [   "ALTER TABLE shop.users ADD COLUMN late$k VARCHAR(9) AFTER id",
             'UPDATE shop.users SET note = 1 LIMIT 3',

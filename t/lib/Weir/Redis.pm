@@ -76,7 +76,7 @@ sub end_by
 sub last_words
 {
     my ($self) = @_;
-    return "$self->{name}:\n" . `tail -n 5 '$self->{dir}/out' 2>&1`;
+    return "$self->{name}:\n" . `tail -n 2 '$self->{dir}/out' 2>&1`;
 }
 
 # ---- The protocol
