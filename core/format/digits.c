@@ -40,7 +40,8 @@ digits_date(char *p, const struct weir_time *t)
     if (t->year > 9999) {
         p = digits_u64(p, t->year);
     } else {
-        p = digits_fixed(p, t->year, 4);
+        p = digits_two(p, t->year / 100);
+        p = digits_two(p, t->year % 100);
     }
     *p++ = '-';
     p = digits_two(p, t->month);
@@ -61,7 +62,9 @@ digits_clock(char *p, const struct weir_time *t, unsigned scale)
     p = digits_two(p, t->second);
     if (scale) {
         *p++ = '.';
-        digits_fixed(p, t->usec, 6);
+        digits_two(p, t->usec / 10000 % 100);
+        digits_two(p + 2, t->usec / 100 % 100);
+        digits_two(p + 4, t->usec % 100);
         p += scale < 6 ? scale : 6;
     }
     return p;

@@ -169,20 +169,24 @@ schubfach(uint64_t c, int q, bool uneven)
     return (struct decimal){ s + round_up, k };
 }
 
+/* Divides by a constant, which a compiler turns into a multiplication. */
+#define STRIP(d, n, power)                                                     \
+    if ((d).digits % (power) == 0) {                                           \
+        (d).digits /= (power);                                                 \
+        (d).exponent += (n);                                                   \
+    }
+
 static struct decimal
 strip_zeroes(struct decimal d)
 {
-    if (d.digits % 100000000 == 0) {
-        d.digits /= 100000000;
-        d.exponent += 8;
+    if (d.digits % 10) {
+        return d; /* as most do that are no short decimals */
     }
-    for (unsigned n = 4; n > 0; n /= 2) {
-        const uint64_t ten = digits_pow10[n];
-        while (d.digits % ten == 0) {
-            d.digits /= ten;
-            d.exponent += (int)n;
-        }
-    }
+    STRIP(d, 8, 100000000) /* there are 16 zeroes at most */
+    STRIP(d, 8, 100000000)
+    STRIP(d, 4, 10000)
+    STRIP(d, 2, 100)
+    STRIP(d, 1, 10)
     return d;
 }
 
