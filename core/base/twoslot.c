@@ -1,7 +1,7 @@
 /*
- * twoslot.c - see twoslot.h.  Where there is no older value to fall back to (the
- * file is new, or its slots become larger) both slots are written at once into
- * a file beside it: no file ever has one slot with a value and one without.
+ * twoslot.c - see twoslot.h.  Where there is no older value to fall back to
+ * (the file is new, or its slots become larger) both slots are written at once
+ * into a file beside it: no file ever has one slot with a value and one without.
  */
 #include "base/twoslot.h"
 
@@ -22,7 +22,7 @@ enum {
     SLOT_HEAD = 24,
     SLOT_LEAST = 4096,
     SLOT_MOST = 64 << 20,
-    READ_TRIES = 20, /* while another process writes */
+    READ_TRIES = 50, /* while another process writes */
 };
 
 struct twoslot {
@@ -75,13 +75,13 @@ slot_parse(struct weir_str file, uint64_t at, uint32_t size, struct slot *out)
     return true;
 }
 
-/* The newer of the valid ones.  Where the first is damaged nothing says how
- * large it was, so the second is looked for at each size. */
-static bool
+/* The newer of the valid ones; how many there are.  Where the first is damaged
+ * nothing says how large it was: the second is looked for at each size. */
+static int
 slots_find(struct weir_str file, struct slot *out)
 {
     struct slot second;
-    bool        found = slot_parse(file, 0, 0, out);
+    const bool  found = slot_parse(file, 0, 0, out);
     bool        other = false;
 
     if (found) {
@@ -93,9 +93,8 @@ slots_find(struct weir_str file, struct slot *out)
     }
     if (other && (!found || second.generation > out->generation)) {
         *out = second;
-        found = true;
     }
-    return found;
+    return found + other;
 }
 
 static enum weir_status
@@ -107,14 +106,17 @@ twoslot_damaged(const char *path, struct weir_err *err)
                      "without", path);
 }
 
-/* DROP: there is no such file. */
+/* DROP: there is no such file.  A slot that is not valid may be one that is
+ * being written, and the other one no longer the newest when it is: only after
+ * some tries is it taken for damaged. */
 static enum weir_status
 twoslot_load(struct arena *a, const char *path, struct slot *out,
              struct weir_err *err)
 {
     struct weir_str file;
+    int             valid = 0;
 
-    for (int i = 0; i < READ_TRIES; i++) {
+    for (int i = 0; valid < 2 && i < READ_TRIES; i++) {
         if (access(path, F_OK) == -1 && errno == ENOENT) {
             return WEIR_DROP;
         }
@@ -123,11 +125,9 @@ twoslot_load(struct arena *a, const char *path, struct slot *out,
         if (st != WEIR_OK) {
             return st;
         }
-        if (slots_find(file, out)) {
-            return WEIR_OK;
-        }
+        valid = slots_find(file, out);
     }
-    return twoslot_damaged(path, err);
+    return valid ? WEIR_OK : twoslot_damaged(path, err);
 }
 
 /* The whole file anew, with the value in both slots. */

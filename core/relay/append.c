@@ -426,7 +426,7 @@ relay_commit(struct relay *r)
 
 /* ---- Taking back */
 
-/* Goes back from a segment that the open transaction began to the one before. */
+/* From a segment that the open transaction began to the one before it. */
 static enum weir_status
 cut_segment(struct relay *r, struct weir_err *err)
 {

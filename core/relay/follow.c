@@ -18,14 +18,11 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "relay/block.h"
 #include "relay/relay_page.h"
 #include "relay/segment.h"
 
-enum {
-    BLOCK_ROOM = 1 << 20,
-    BLOCK_LEAST = 64 << 10, /* not worth a read behind what is there */
-    BLOCKS_KEPT = 4,
-};
+enum { BLOCK_LEAST = 64 << 10 }; /* less isn't worth a read behind the rest */
 
 struct follower {
     char             *dir;
@@ -44,76 +41,8 @@ struct follower {
 
     struct block *block; /* the one read into last */
     uint64_t      block_at; /* offset of its first byte; `block->len` bytes */
-    struct block *kept[BLOCKS_KEPT]; /* each with a reference of ours */
+    struct block_pool pool;
 };
-
-/* ---- Blocks */
-
-static struct block *
-block_new(size_t room)
-{
-    struct block *b = xmalloc(sizeof *b + room);
-
-    b->refs = 1;
-    b->room = room;
-    b->len = 0;
-    return b;
-}
-
-void
-block_ref(struct block *b)
-{
-    b->refs++;
-}
-
-void
-block_unref(struct block **b)
-{
-    if (*b && --(*b)->refs == 0) {
-        free(*b);
-    }
-    *b = NULL;
-}
-
-/* One that nobody else holds, with a reference for the caller. */
-static struct block *
-block_take(struct follower *f, size_t room)
-{
-    if (room > BLOCK_ROOM) {
-        return block_new(room);
-    }
-    for (int i = 0; i < BLOCKS_KEPT; i++) {
-        if (!f->kept[i]) {
-            f->kept[i] = block_new(BLOCK_ROOM);
-        }
-        if (f->kept[i]->refs == 1) {
-            block_ref(f->kept[i]);
-            f->kept[i]->len = 0;
-            return f->kept[i];
-        }
-    }
-    return block_new(BLOCK_ROOM);
-}
-
-/* Whether somebody holds f->block besides us, who have one reference to it, and
- * one more if it is kept. */
-static bool
-block_is_shared(const struct follower *f)
-{
-    unsigned ours = 1;
-
-    for (int i = 0; i < BLOCKS_KEPT; i++) {
-        ours += f->kept[i] == f->block;
-    }
-    return f->block->refs > ours;
-}
-
-static void
-block_forget(struct follower *f)
-{
-    block_unref(&f->block);
-    f->block_at = 0;
-}
 
 /* ---- Segments */
 
@@ -124,7 +53,8 @@ segment_leave(struct follower *f)
         close(f->fd);
     }
     f->fd = -1;
-    block_forget(f);
+    block_unref(&f->block);
+    f->block_at = 0;
 }
 
 /* A file that was let go of and written over while we read it is no damage. */
@@ -283,9 +213,7 @@ follower_close(struct follower **pointer)
     }
     *pointer = NULL;
     segment_leave(f);
-    for (int i = 0; i < BLOCKS_KEPT; i++) {
-        block_unref(&f->kept[i]);
-    }
+    block_pool_free(&f->pool);
     relay_page_close(&f->page);
     buf_free(&f->header);
     free(f->dir);
@@ -349,10 +277,10 @@ block_room(struct follower *f, size_t want)
         (from == 0 || b->room - b->len >= BLOCK_LEAST)) {
         return;
     }
-    if (b && b->room >= want && !block_is_shared(f)) {
+    if (b && b->room >= want && !block_is_shared(&f->pool, b)) {
         memmove(b->data, b->data + from, left);
     } else {
-        struct block *to = block_take(f, want);
+        struct block *to = block_take(&f->pool, want);
         if (left) {
             memcpy(to->data, b->data + from, left);
         }

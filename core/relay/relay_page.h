@@ -1,6 +1,6 @@
 /*
- * relay_page.h - the relay's two pages of shared memory, <state>/run/NAME.relay:
- * the first, written by the source worker only, says how much is published;
+ * relay_page.h - the relay's two pages of shared memory, a file in <state>/run.
+ * The first, written by the source worker only, says how much is published;
  * the second has one "I sleep" word for each follower.  The file outlives the
  * source worker, so that followers keep it over its restarts.
  */

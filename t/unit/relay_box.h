@@ -6,6 +6,7 @@
 #ifndef WEIR_T_RELAY_BOX_H
 #define WEIR_T_RELAY_BOX_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -61,6 +62,21 @@ struct reading {
 };
 enum weir_status reading_go(struct follower *f, struct reading *r,
                             struct weir_err *err);
+
+/* `n` transactions with attempt 5, each of them published. */
+void box_write(struct box *b, uint64_t first, uint64_t n, unsigned rows,
+               size_t size);
+/* All that is there, from transaction `from` on; the number of the one that
+ * comes next.  Fails where something is wrong. */
+uint64_t box_read(struct box *b, uint64_t from);
+uint64_t box_read_on(struct box *b, struct reading r);
+/* Of the files whose name has `part` in it, and how many there are. */
+int64_t box_bytes(const struct box *b, const char *part, int *n);
+/* Its length. */
+int64_t box_last_segment(const struct box *b, char path[static PATH_MAX]);
+/* As if the machine had been switched off since: another boot id. */
+void box_forget_boot(const struct box *b);
+void file_flip(const char *path, uint64_t at, uint8_t bits);
 
 _Noreturn void box_abort(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
