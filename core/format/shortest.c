@@ -210,9 +210,11 @@ write_decimal(char *p, struct decimal d)
         memset(p, '0', (size_t)d.exponent);
         return p + d.exponent;
     }
-    if (point > 0 && point <= 21) { /* 1.2 */
-        digits_fixed(p + 1, d.digits, (unsigned)count);
-        memmove(p, p + 1, (size_t)point);
+    if (point > 0 && point <= 21) { /* 1.2; `count` is 17 at most */
+        char behind[24];
+        digits_fixed(p, d.digits, (unsigned)count);
+        memcpy(behind, p + point, sizeof behind);
+        memcpy(p + point + 1, behind, sizeof behind);
         p[point] = '.';
         return p + count + 1;
     }

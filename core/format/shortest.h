@@ -6,7 +6,7 @@
 #ifndef WEIR_FORMAT_SHORTEST_H
 #define WEIR_FORMAT_SHORTEST_H
 
-enum { SHORTEST_ROOM = 32 }; /* what they write at most, and may touch */
+enum { SHORTEST_ROOM = 48 }; /* what they write at most, and may touch */
 
 /* At `p`; return the end.  What is not a finite number must not come here. */
 char *shortest_double(char *p, double d);

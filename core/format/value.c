@@ -62,8 +62,9 @@ put_double(char *p, const struct weir_column *c, double d, const char *quote)
     return shortest_double(p, d);
 }
 
-/* p has VALUE_ROOM behind it, and afterwards `keep`. */
-static inline char *
+/* p has VALUE_ROOM behind it, and afterwards `keep`.  Inlined where rows are
+ * written, which is worth 6 % there. */
+static inline __attribute__((always_inline)) char *
 value_json(struct buf *out, char *p, size_t keep, const struct weir_column *c,
            const struct weir_value *v, bool decimals_as_string)
 {
@@ -192,13 +193,11 @@ image_prepare(struct arena *a, const struct weir_table *table,
 }
 
 static inline char *
-put_name(const struct image_names *names, uint32_t i, char *p)
+put_name(char *p, const char *name, size_t n)
 {
-    const char  *from = names->bytes + names->offsets[i];
-    const size_t n = names->offsets[i + 1] - names->offsets[i];
-    memcpy(p, from, WIDE); /* most fit; the rest is written over */
+    memcpy(p, name, WIDE); /* most fit; the rest is written over */
     if (n > WIDE) {
-        memcpy(p, from, n);
+        memcpy(p, name, n);
     }
     return p + n;
 }
@@ -207,19 +206,26 @@ char *
 image_json(const struct image_names *names, struct buf *out, char *p,
            size_t keep, const struct weir_value *image)
 {
-    keep += names->room;
+    /* A copy whose address nobody has: what is written through p, a char
+     * pointer, might else change it, and each turn would read it anew. */
+    const struct image_names local = *names;
+
+    keep += local.room;
     p = json_room(out, p, keep);
     if (image == NULL) {
         memcpy(p, "null", 4);
         return p + 4;
     }
     const size_t start = (size_t)(p - out->data);
-    for (uint32_t i = 0; i < names->n; i++) {
+    uint32_t     name = 0;
+    for (uint32_t i = 0; i < local.n; i++) {
+        const uint32_t next = local.offsets[i + 1];
         if (image[i].type != WEIR_ABSENT) {
-            p = put_name(names, i, p);
-            p = value_json(out, p, keep, names->columns[i], &image[i],
-                           names->decimals_as_string);
+            p = put_name(p, local.bytes + name, next - name);
+            p = value_json(out, p, keep, local.columns[i], &image[i],
+                           local.decimals_as_string);
         }
+        name = next;
     }
     if (out->data + start == p) {
         *p++ = ',';
