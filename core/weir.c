@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,6 +133,27 @@ check_signal(const char *name)
     refuse(text, " (stop, quit, reload, reopen, status)");
 }
 
+static int
+is_module_file(const struct dirent *e)
+{
+    const size_t len = strlen(e->d_name);
+    return len > 3 && strcmp(e->d_name + len - 3, ".so") == 0;
+}
+
+static void
+list_modules(void)
+{
+    struct dirent **entries;
+
+    const char *dir = getenv("WEIR_MODULE_DIR");
+    dir = dir ? dir : WEIR_MODULE_DIR;
+    const int n = scandir(dir, &entries, is_module_file, alphasort);
+    for (int i = 0; i < n; i++) {
+        fprintf(stderr, "%s%s%s", i == 0 ? "weir: there are: " : ", ",
+                entries[i]->d_name, i == n - 1 ? "\n" : "");
+    }
+}
+
 /* "sink_redis", "sink_redis.so", a path, or "redis" of any stage. */
 static _Noreturn void
 help_module(const char *name)
@@ -154,6 +176,7 @@ help_module(const char *name)
         first = i == 0 ? err : first;
     }
     fprintf(stderr, "weir: -h %s: %s\n", name, first.text);
+    list_modules();
     exit(MASTER_FAILED);
 }
 
