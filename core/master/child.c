@@ -242,13 +242,22 @@ is_its_own_fault(const struct child *c, int status)
            (WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGTERM);
 }
 
+/* "5 events from X": how many follow X differs from one try to the next. */
+static const char *
+beginning(const char *position)
+{
+    const char *from = strstr(position, " from ");
+    return from ? from : position;
+}
+
 static void
 count_crash(struct child *c, const char *position, int status)
 {
     if (!is_its_own_fault(c, status)) {
         return;
     }
-    if (position[0] && strcmp(position, c->position) == 0) {
+    if (position[0] &&
+        strcmp(beginning(position), beginning(c->position)) == 0) {
         c->crashes++;
     } else {
         snprintf(c->position, sizeof c->position, "%s", position);

@@ -68,6 +68,13 @@ get_text(const struct worker_page *page, enum page_text which, char *out,
     }
 }
 
+/* One word each, for scripts. */
+static const char *
+state_word(enum page_state state)
+{
+    return state == PAGE_FULL ? "full" : page_state_name(state);
+}
+
 static bool
 is_well(enum page_state state)
 {
@@ -132,7 +139,7 @@ print_row(const struct row *r, int width, const struct worker_page *source)
     }
     format_lag(r, source, lag);
     printf("  %-*s  %-10s  %7s  %8s  %12" PRIu64 "  %6s  %8u  ", width,
-           r->name, page_state_name(state), pid, lag,
+           r->name, state_word(state), pid, lag,
            atomic_load(&r->page->rows), parked,
            atomic_load(&r->page->restarts));
     print_position(r->page);
