@@ -65,7 +65,8 @@ sub write_raw_config
 
 sub program { return "$_[0]{prefix}/sbin/weir" }
 
-# Starts it and waits until none of its workers is on the way up.
+# Starts it and waits until none of its workers is on the way up; with a source
+# that can't begin, sinks stay there.
 sub start
 {
     my ($self) = @_;
@@ -76,8 +77,11 @@ sub start
         sub {
             die "weir did not start\n" . $self->last_words
                 if $self->{test}->ended($self->{pid});
-            my @states = map { $_->{state} } values %{ $self->status };
-            return @states && !grep { /^(?:starting|connecting)$/ } @states;
+            my $status = $self->status;
+            my $source = ($status->{source} // return 0)->{state};
+            return 0 if $source =~ /^(?:starting|connecting)$/;
+            return 1 if $source =~ /^(?:stopped|waiting)$/;
+            return !grep { $_->{state} eq 'starting' } values %$status;
         }
     );
     return $self;
