@@ -106,8 +106,8 @@ make_options(struct arena *a, const struct syntax *s)
 static bool
 is_plain_name(const struct token *t)
 {
-    if (t->kind != TOKEN_WORD) {
-        return false;
+    if (t->kind != TOKEN_WORD || isdigit((unsigned char)t->text.data[0])) {
+        return false; /* a number stands for a token */
     }
     for (const char *p = t->text.data; *p; p++) {
         if (!isalnum((unsigned char)*p) && *p != '_') {
@@ -297,17 +297,22 @@ by_place(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* The values of one option: a setting for each time that it was set. */
+/* The values of one option: a setting for each time that it was set.  Where a
+ * broken statement was dropped, what stood behind it may be taken for a value:
+ * that is no news, the error was said. */
 static void
 take_settings(const struct parse *p, cfg_opt_t *opt, struct buf *settings)
 {
     struct arena *a = p->g->arena;
-    const size_t  n = cfg_opt_size(opt);
+    const size_t  n = cfg_opt_size(opt), before = settings->len;
     const struct token **values = arena_array(a, n + 1, sizeof *values);
 
     for (size_t i = 0; i < n; i++) {
         size_t at;
-        assert(token_number(p, cfg_opt_getnstr(opt, (unsigned)i), &at));
+        if (!token_number(p, cfg_opt_getnstr(opt, (unsigned)i), &at) ||
+            !is_value(p->t, at)) {
+            return;
+        }
         values[i] = &p->t->items[at];
         const bool list = token_is(p->t, at - 1, '{');
         if (list || token_is(p->t, at - 1, '=')) {
@@ -315,6 +320,9 @@ take_settings(const struct parse *p, cfg_opt_t *opt, struct buf *settings)
                                        .list = list,
                                        .values = &values[i] };
             buf_add(settings, &s, sizeof s);
+        }
+        if (settings->len == before) {
+            return;
         }
         struct setting *last =
             (struct setting *)(void *)(settings->data + settings->len) - 1;
@@ -374,7 +382,10 @@ take_blocks(const struct parse *p, cfg_opt_t *opt, const struct syntax *syntax,
     for (unsigned i = 0; i < cfg_opt_size(opt); i++) {
         cfg_t *section = cfg_opt_getnsec(opt, i);
         size_t at;
-        assert(token_number(p, cfg_title(section), &at));
+        if (!token_number(p, cfg_title(section), &at) ||
+            !token_is(p->t, at + 1, '{')) {
+            continue;
+        }
         struct block *b = take_block(p, section, syntax, at + 2,
                                      p->t->items[at + 1].partner);
         take_title(p, b, at);
