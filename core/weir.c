@@ -314,6 +314,9 @@ main(int argc, char **argv)
     if (command.test) {
         test_config(&options, command.test);
     }
-    return command.signal ? master_signal(&options, command.signal)
-                          : master_run(&options);
+    const int status = command.signal
+                           ? master_signal(&options, command.signal)
+                           : master_run(&options);
+    arena_free(&a);
+    return status;
 }

@@ -367,6 +367,20 @@ start_workers(struct server *s, int fd, struct weir_err *err)
 }
 
 static void
+forget(struct server *s)
+{
+    if (s->signal_fd != -1) {
+        close(s->signal_fd);
+    }
+    if (s->generation.state) {
+        close(s->generation.fd);
+    }
+    buf_free(&s->checker.said);
+    arena_free(&s->arena);
+    arena_free(&s->start);
+}
+
+static void
 end_server(struct server *s)
 {
     if (s->generation.pid) {
@@ -374,6 +388,7 @@ end_server(struct server *s)
     }
     state_close(&s->state);
     log_info("ended");
+    forget(s);
 }
 
 static int
@@ -389,6 +404,7 @@ fail_start(struct server *s, const char *reason)
         }
     }
     state_close(&s->state);
+    forget(s);
     return MASTER_FAILED;
 }
 
