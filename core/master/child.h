@@ -3,9 +3,9 @@
  * still does, and what to do when it doesn't.  Nothing here waits: everything
  * is a state and a time, and child_tick() does what has become due.
  *
- *     DUE ──▶ RUNNING ──▶ ENDING ──▶ gone, or DUE again with a new block
- *      ▲         │ crash, hang
- *      └─────────┴──▶ RESTING (until a reload)
+ *     HELD -> DUE -> RUNNING -> ENDING -> gone, or DUE with its new block
+ *              ^        | crash, hang
+ *              +--------+-> RESTING, until a reload
  */
 #ifndef WEIR_MASTER_CHILD_H
 #define WEIR_MASTER_CHILD_H
