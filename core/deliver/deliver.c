@@ -178,7 +178,8 @@ deliver_step(struct deliverer *d, struct weir_err *err)
         return filled;
     }
     const bool quiet = d->batch.n == 0;
-    if (quiet && (!d->moved || clock_steady() - d->written_at < SECOND)) {
+    if (quiet && (!d->moved || !checkpoint_due(d, d->written_at,
+                                               d->written_offset))) {
         show_caught_up(d, idle);
         batch_reset(d);
         return idle ? WEIR_DROP : WEIR_OK;

@@ -145,6 +145,7 @@ struct deliverer {
     struct batch batch;
     struct buf   scratch;
     int64_t      saved_at, written_at; /* steady clock */
+    uint64_t     saved_offset, written_offset; /* of the relay, then */
     bool         moved;   /* the place did, since the last checkpoint */
     bool         unsaved; /* the file here is behind */
 };
@@ -179,6 +180,9 @@ void             batch_reset(struct deliverer *d);
 void             batch_free(struct deliverer *d);
 enum weir_status write_batch(struct deliverer *d, struct weir_err *err);
 enum weir_status save_checkpoint(struct deliverer *d, struct weir_err *err);
+/* Each second, and before much of the relay is held for what is done. */
+bool checkpoint_due(const struct deliverer *d, int64_t then,
+                    uint64_t offset_then);
 void             place_free(struct place *p);
 
 /* answer.c */

@@ -85,6 +85,14 @@ make_checkpoint(struct deliverer *d)
     buf_free(&gtids);
 }
 
+bool
+checkpoint_due(const struct deliverer *d, int64_t then, uint64_t offset_then)
+{
+    const uint64_t most = (uint64_t)d->set.pipeline->relay.size / 16;
+
+    return d->at.next - offset_then > most || clock_steady() - then >= SECOND;
+}
+
 enum weir_status
 save_checkpoint(struct deliverer *d, struct weir_err *err)
 {
@@ -98,6 +106,7 @@ save_checkpoint(struct deliverer *d, struct weir_err *err)
     }
     d->unsaved = false;
     d->saved_at = clock_steady();
+    d->saved_offset = d->at.next;
     return WEIR_OK;
 }
 
@@ -264,9 +273,9 @@ write_batch(struct deliverer *d, struct weir_err *err)
     b->checkpoint = before;
     d->moved = false;
     d->unsaved = true;
-    const int64_t now = clock_steady();
-    d->written_at = now;
-    if (now - d->saved_at >= SECOND) {
+    d->written_at = clock_steady();
+    d->written_offset = d->at.next;
+    if (checkpoint_due(d, d->saved_at, d->saved_offset)) {
         show_position(d);
         st = save_checkpoint(d, err);
     }

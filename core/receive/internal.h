@@ -80,6 +80,7 @@ struct receiver {
     bool            quiet_moves; /* position moved without a frame */
     unsigned        bad_checksums;
     int64_t         heartbeat_at, retain_at; /* steady clock */
+    uint64_t        retain_offset; /* or as soon as the relay reaches that */
     uint64_t        unpublished_since;
 
     struct known_table      *tables; /* open addressing, by id */

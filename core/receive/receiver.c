@@ -113,10 +113,12 @@ housekeeping(struct receiver *r, struct weir_err *err)
     const int64_t now = clock_steady();
 
     page_beat(r->set.page);
-    if (now < r->retain_at) {
+    const uint64_t published = relay_published(r->relay);
+    if (now < r->retain_at && published < r->retain_offset) {
         return WEIR_OK;
     }
     r->retain_at = now + SECOND / 2;
+    r->retain_offset = published + (uint64_t)r->set.retain_bytes;
     show_position(r);
     const enum weir_status st = relay_tick(r->relay, err);
     return st == WEIR_OK && r->set.retain

@@ -21,13 +21,15 @@ struct receiver_settings {
     struct weir_list    kept; /* globs of database.table; none: all */
     int64_t             max_event;        /* bytes, inflated */
     int64_t             schema_wait_usec; /* see hold.c */
+    int64_t             retain_bytes;
     struct worker_page *page;
     /* Describes a table through receiver_feed_ops' define calls; NULL where
      * the source can't. */
     enum weir_status (*describe)(void *arg, struct weir_str schema,
                                  struct weir_str table, struct weir_err *err);
-    /* Lets go of old segments; called about once a second.  Sets *full while
-     * what sinks still need fills the relay. */
+    /* Lets go of old segments; called twice a second, and whenever the relay
+     * has grown by `retain_bytes`.  Sets *full while what sinks still need
+     * fills the relay. */
     enum weir_status (*retain)(void *arg, bool *full, struct weir_err *err);
     bool  adopt; /* another server may go on where the last one ended */
     void *arg;

@@ -244,6 +244,7 @@ begin(struct source_worker *s, struct weir_err *err)
         .kept = p->tables_kept,
         .max_event = p->relay.max_event,
         .schema_wait_usec = p->relay.schema_wait_ms * 1000,
+        .retain_bytes = p->relay.size / 16,
         .page = s->w.page,
         .describe = p->source.module->describe ? describe : NULL,
         .retain = retain,
