@@ -38,7 +38,7 @@ struct printer {
     uint64_t offset;   /* of the event at hand, as it stands in the file */
     uint64_t next_seq; /* the least that the next row may have */
     bool     said_bare; /* that there are no names, once a file */
-    uint64_t unsaid;   /* events with rows that can't be read, beyond MAX_SAID */
+    uint64_t unsaid;   /* events with rows that can't be, beyond MAX_SAID */
 
     bool            in_txn;
     struct weir_txn txn;

@@ -31,20 +31,22 @@ struct cat {
 
 static const char usage[] =
     "usage: weircat [-f weir|row] [--database GLOB] [--table GLOB] FILE...\n"
-    "Prints the changes that MySQL's or MariaDB's binlog files hold, one JSON\n"
+    "Prints the changes that binlog files of MySQL or MariaDB hold, one JSON\n"
     "object a line.  A FILE of - is standard input.\n"
     "\n"
-    "  -f, --format FORMAT  weir (default): an envelope with position, operation,\n"
-    "                       both images; row: the bare row after the change.\n"
-    "                       weir:decimals=string writes DECIMAL in quotes.\n"
+    "  -f, --format FORMAT  weir (default): an envelope with position,\n"
+    "                       operation, both images; row: the bare row after\n"
+    "                       the change.  weir:decimals=string writes DECIMAL\n"
+    "                       in quotes.\n"
     "  -d, --database GLOB  only databases of that name\n"
     "  -t, --table GLOB     only tables of that name\n"
     "  -h, --help           this\n"
     "  -V, --version        the version\n"
     "\n"
-    "Column names are in the log if the server has binlog_row_metadata=FULL; else\n"
-    "they are @1, @2 and so on.  Exit status: 0, or 1 if something could not be\n"
-    "read, which is then said on standard error, or 2 for wrong options.\n";
+    "Column names are in the log if the server has binlog_row_metadata=FULL;\n"
+    "else they are @1, @2 and so on.  Exit status: 0, or 1 if something could\n"
+    "not be read, which is then said on standard error, or 2 for wrong\n"
+    "options.\n";
 
 static void
 flush_output(struct cat *c)

@@ -63,7 +63,7 @@ INSERT INTO orders SELECT seq, seq * 7 % 100000,
   '2024-01-02 03:04:05.123456' + INTERVAL seq SECOND,
   '2024-01-02 03:04:05.678' + INTERVAL seq SECOND,
   '2024-01-02' + INTERVAL seq % 3000 DAY, SEC_TO_TIME(seq % 80000),
-  2000 + seq % 100, IF(seq % 3, 'Berlin', 'München'),
+  2000 + seq % 100, IF(seq % 3, 'Berlin', CONVERT(X'4dc3bc6e6368656e' USING utf8mb4)),
   'Leave it at the door, please; nobody is at home before six.',
   CONCAT('{"a":', seq, ',"tags":["x","y"],"ok":true}'),
   UNHEX(MD5(seq)), seq % 2, seq % 256
