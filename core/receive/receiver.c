@@ -119,7 +119,6 @@ housekeeping(struct receiver *r, struct weir_err *err)
     }
     r->retain_at = now + SECOND / 2;
     r->retain_offset = published + (uint64_t)r->set.retain_bytes;
-    show_position(r);
     const enum weir_status st = relay_tick(r->relay, err);
     return st == WEIR_OK && r->set.retain
                ? r->set.retain(r->set.arg, &r->full, err)
@@ -186,7 +185,11 @@ feed_flush(void *arg, struct weir_err *err)
     if (st == WEIR_OK) {
         st = heartbeat(r, err);
     }
-    return st == WEIR_OK ? receiver_publish(r, err) : st;
+    if (st == WEIR_OK) {
+        st = receiver_publish(r, err);
+        show_position(r);
+    }
+    return st;
 }
 
 static enum weir_status
