@@ -84,6 +84,9 @@ reset_page(struct child *c)
     atomic_store(&page->sequence, 0);
     page_set_text(page, PAGE_WRITING, (struct weir_str){ 0 });
     page_set_text(page, PAGE_MODULE, (struct weir_str){ 0 });
+    atomic_store(&page->restored, 0);
+    atomic_store(&page->caught_up, 0);
+    atomic_store(&page->parked_tables, 0);
     atomic_store(&page->started_usec, clock_usec());
     page_set_state(page, PAGE_STARTING, NULL);
 }

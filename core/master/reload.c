@@ -50,6 +50,15 @@ add_child(struct server *s, const char *pipeline, const char *sink,
     return st;
 }
 
+/* One that reports why it can't go on waits for a person, who has now spoken:
+ * what was wrong may have been mended elsewhere. */
+static bool
+is_to_start_anew(const struct child *c, uint64_t digest)
+{
+    return c->running_digest != digest ||
+           atomic_load(&c->page->state) == PAGE_STOPPED;
+}
+
 /* What the new generation means for a worker that it has. */
 static void
 want(struct server *s, const char *pipeline, const char *sink,
@@ -65,7 +74,7 @@ want(struct server *s, const char *pipeline, const char *sink,
             return;
         }
         tally->added++;
-    } else if (c->state == CHILD_RUNNING && c->running_digest != digest) {
+    } else if (c->state == CHILD_RUNNING && is_to_start_anew(c, digest)) {
         tally->changed++;
         child_end(c, SIGQUIT, s->generation.drain_ms);
     } else if (c->state == CHILD_DUE || c->state == CHILD_RESTING) {

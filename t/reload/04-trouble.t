@@ -71,6 +71,15 @@ like($weir->status->{fatal}{reason}, qr/it has had enough/, 'fatal: its words');
 my ($exit, $said) = $weir->command('-s', 'status');
 is($exit, 1, 'status: something is not running');
 
+# A reload gives each another try, although nothing has changed.
+my $stopped = $weir->worker_pid('sink shop/fatal');
+my $mark    = $weir->log_mark;
+($exit) = $weir->reload;
+is($exit, 0, 'reload');
+$weir->wait_worker('sink shop/fatal', $stopped);
+$weir->wait_log(qr/ shop\/fatal: .*it has had enough/, from => $mark);
+$weir->wait_log(qr/sink shop\/crash .*starts again/, from => $mark);
+
 my $status = $weir->status;
 is($status->{good}{state}, 'running', 'the good one never noticed');
 like($status->{good}{line}, qr/ +0 +0 +\S*small|3-77/, 'nor was started again');

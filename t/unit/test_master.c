@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -570,6 +571,46 @@ test_master_killed(void **unused)
     assert_int_equal(end_of(master), 0);
 }
 
+static void
+expect_datagram(int fd, const char *beginning)
+{
+    char          text[256];
+    const ssize_t n = recv(fd, text, sizeof text - 1, 0);
+    assert_true(n > 0);
+    text[n] = '\0';
+    if (strncmp(text, beginning, strlen(beginning)) != 0) {
+        fail_msg("\"%s\" instead of \"%s\"", text, beginning);
+    }
+}
+
+static void
+test_notify(void **unused)
+{
+    struct sockaddr_un   at = { .sun_family = AF_UNIX };
+    const struct timeval patience = { .tv_sec = 10 };
+    char                 ready[64];
+
+    (void)unused;
+    snprintf(at.sun_path, sizeof at.sun_path, "%s/notify", folder);
+    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setenv("NOTIFY_SOCKET", at.sun_path, 1);
+    fds_before++;
+    start_master(SHOP);
+    fds_before--;
+    unsetenv("NOTIFY_SOCKET");
+    snprintf(ready, sizeof ready, "READY=1\nMAINPID=%d\n", (int)master);
+    expect_datagram(fd, ready);
+    assert_int_equal(tell("reload"), MASTER_OK);
+    expect_datagram(fd, "RELOADING=1\nMONOTONIC_USEC=");
+    expect_datagram(fd, ready);
+    assert_int_equal(tell("quit"), MASTER_OK);
+    expect_datagram(fd, "STOPPING=1\n");
+    assert_int_equal(end_of(master), 0);
+    close(fd);
+}
+
 int
 main(void)
 {
@@ -584,6 +625,7 @@ main(void)
         TEST(test_hang),
         TEST(test_reload),
         TEST(test_master_killed),
+        TEST(test_notify),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
