@@ -10,7 +10,7 @@
 /* What may stand in a block. */
 struct syntax {
     const char                  *name;
-    bool                         titled; /* pipeline NAME { … } */
+    bool                         titled; /* pipeline NAME { ... } */
     const struct weir_directive *directives; /* may be NULL */
     size_t                       directive_size;
     const struct weir_module    *module; /* whose block it is, or NULL */
@@ -48,7 +48,7 @@ struct grammar {
     const char *const   *failed;
 };
 
-/* Tokens of load_module("…"), which stand for themselves, are left out. */
+/* Tokens of load_module("..."), which stand for themselves, are left out. */
 struct block *grammar_parse(struct grammar *g);
 
 /* The tokens `i` to the result are a statement: a setting, a block, a call, or

@@ -71,6 +71,7 @@ struct receiver {
     struct arena             call; /* reset for each event */
 
     struct buf      server_id, server_version;
+    struct buf      passed_xids; /* prepared without kept rows; a line each */
     struct position at;        /* now, in the stream */
     struct transaction txn;
     struct hold     hold;

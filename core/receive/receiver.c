@@ -63,6 +63,7 @@ receiver_free(struct receiver **rp)
     buf_free(&r->payload);
     buf_free(&r->server_id);
     buf_free(&r->server_version);
+    buf_free(&r->passed_xids);
     arena_free(&r->call);
     free(r);
     *rp = NULL;

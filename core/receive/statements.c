@@ -7,6 +7,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
+enum { PASSED_XIDS_MAX = 1 << 20 };
+
 static enum weir_status
 on_ddl(struct receiver *r, const struct binlog_event *ev,
        const struct statement *s, struct weir_err *err)
@@ -61,6 +63,37 @@ on_savepoint(struct receiver *r, const struct statement *s,
     return WEIR_OK;
 }
 
+/* An XA group without rows of kept tables is passed over, and so will be its
+ * COMMIT, which is all of it that may come much later. */
+static void
+pass_xid(struct receiver *r, const char *xid)
+{
+    if (r->passed_xids.len < PASSED_XIDS_MAX) {
+        buf_text(&r->passed_xids, xid);
+        buf_byte(&r->passed_xids, '\n');
+    }
+}
+
+/* Whether it was passed over; no longer, then. */
+static bool
+take_xid(struct receiver *r, struct weir_str xid)
+{
+    char *at = r->passed_xids.data;
+    char *end = at ? at + r->passed_xids.len : NULL;
+
+    while (at && at < end) {
+        char *next = memchr(at, '\n', (size_t)(end - at));
+        next++;
+        if (str_eq(xid, (struct weir_str){ at, (size_t)(next - at) - 1 })) {
+            memmove(at, next, (size_t)(end - next));
+            r->passed_xids.len -= (size_t)(next - at);
+            return true;
+        }
+        at = next;
+    }
+    return false;
+}
+
 static enum weir_status
 on_xa_end(struct receiver *r, const struct statement *s, struct weir_err *err)
 {
@@ -69,7 +102,7 @@ on_xa_end(struct receiver *r, const struct statement *s, struct weir_err *err)
     if (commit && s->one_phase) {
         return transaction_commit(r, err);
     }
-    if (!commit || r->txn.skip) {
+    if (take_xid(r, s->name) || !commit || r->txn.skip) {
         return transaction_commit(r, err); /* rolled back: nothing was kept */
     }
     return weir_fail(
@@ -153,6 +186,9 @@ statement_xa_prepare(struct receiver *r, const struct binlog_event *ev,
         return weir_wrap(err, WEIR_FATAL, "XA_PREPARE event");
     }
     if (one_phase || !r->txn.written) {
+        if (!one_phase) {
+            pass_xid(r, xid);
+        }
         return transaction_commit(r, err);
     }
     return weir_fail(
