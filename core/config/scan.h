@@ -2,10 +2,10 @@
  * scan.h - configuration text as tokens, each with its place.  Comments are
  * left out, strings decoded, braces paired.  Knows no directive.
  *
- * A bare word has [A-Za-z0-9_.:/+-] only; all else stands in "..." or '...', on one
- * line, where \" \' \\ \n \r \t mean what they do in C and any other backslash
- * stands for itself.  Comments are # to the end of the line, and between slash
- * and star as in C.
+ * A bare word has [A-Za-z0-9_.:/+-] only; all else stands in double or single
+ * quotes, on one line, where \" \' \\ \n \r \t mean what they do in C and any
+ * other backslash stands for itself.  Comments are # to the end of the line, and
+ * between slash and star as in C.
  *
  * Expanded text (expand.h) has marks, which nobody else can write since
  * comments are gone from it: `#line 12 "/etc/weir/x.conf"` says where the next
