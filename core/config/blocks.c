@@ -8,7 +8,8 @@
 
 /* A directive whose name is not its field's. */
 #define CORE(K, type, T, f, n, ...) \
-    { .name = n, .kind = WEIR_K_##K, .offset = WEIR_AT(T, f, type), __VA_ARGS__ }
+    { .name = n, .kind = WEIR_K_##K, .offset = WEIR_AT(T, f, type), \
+      __VA_ARGS__ }
 
 /* clang-format off */
 static const struct weir_name levels[] = {

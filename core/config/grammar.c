@@ -225,7 +225,7 @@ blamed_token(const struct parse *p, size_t line, const char *fmt)
     return p->lines[line > 0 && before ? line - 1 : line];
 }
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 say_syntax_error(const struct parse *p, const char *fmt, va_list ap)
 {
     const struct token *bad = &p->t->items[p->bad];
@@ -260,7 +260,7 @@ say_syntax_error(const struct parse *p, const char *fmt, va_list ap)
     }
 }
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
     struct parse *p = current;

@@ -14,7 +14,7 @@ struct syntax {
     const struct weir_directive *directives; /* may be NULL */
     size_t                       directive_size;
     const struct weir_module    *module; /* whose block it is, or NULL */
-    enum weir_stage              stage;  /* of the modules that it takes, or 0 */
+    enum weir_stage              stage;  /* of modules in it, or 0 */
     size_t                       nblocks;
     const struct syntax *const  *blocks;
 };

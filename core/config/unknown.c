@@ -95,8 +95,8 @@ unknown_name(const struct grammar *g, const struct syntax *s, size_t at)
 {
     const struct tokens *t = g->tokens;
     const struct token  *name = &t->items[at];
-    const bool is_block = token_is(t, at + 1, '{') ||
-                          (token_is_text(t, at + 1) && token_is(t, at + 2, '{'));
+    const size_t body = token_is_text(t, at + 1) ? at + 2 : at + 1;
+    const bool   is_block = token_is(t, body, '{');
     const char *what = is_block ? "block" : "directive";
 
     if (name->kind == TOKEN_STRING) {

@@ -314,7 +314,7 @@ help_one(const struct weir_directive *d, struct buf *line)
     }
     if (d->flags & WEIR_REQUIRED) {
         buf_text(line, "; required");
-    } else if (d->value) {
+    } else if (d->value && *d->value) {
         buf_printf(line, "; default %s", d->value);
     }
     if (d->flags & WEIR_ENV) {

@@ -52,8 +52,11 @@ numbers_at_their_limits(void **state)
 static void
 numbers_as_they_are_written(void **state)
 {
-    static const struct { enum weir_kind kind; int64_t value; const char *text; }
-    cases[] = {
+    static const struct {
+        enum weir_kind kind;
+        int64_t        value;
+        const char    *text;
+    } cases[] = {
         { WEIR_K_SIZE, 0, "0" },        { WEIR_K_SIZE, 65536, "64k" },
         { WEIR_K_SIZE, 65537, "65537" }, { WEIR_K_SIZE, 1 << 30, "1g" },
         { WEIR_K_MSEC, 250, "250ms" },  { WEIR_K_MSEC, 90000, "90s" },
@@ -127,6 +130,10 @@ bytes_that_are_no_text(void **state)
     assert_false(scan(&a, "\x7f" "ELF", 4, false, &t));
     assert_string_equal(said, "x:1: byte 0x7f outside of quotes: only text in "
                               "quotes may have other bytes than ASCII\n");
+    assert_false(scan(&a, "w\xc3\xa9r", 4, false, &t));
+    assert_string_equal(said, "x:1: byte 0xc3 outside of quotes: only text in "
+                              "quotes may have other bytes than ASCII\n");
+    assert_true(scan(&a, "a = \"w\xc3\xa9r\"", 10, false, &t));
     assert_true(scan(&a, "", 0, false, &t));
     assert_int_equal(t.n, 0);
     arena_free(&a);
