@@ -25,6 +25,7 @@ enum {
     WELL_SECONDS = 60,    /* running that long, earlier failures are forgotten */
     BACKOFF_MIN = 100000, /* microseconds */
     BACKOFF_MAX = 60000000,
+    BEAT_SLACK = 2000000, /* who only waits shows itself each second */
 };
 
 enum weir_status
@@ -389,7 +390,7 @@ tick_running(const struct server *s, struct child *c, int64_t now)
     if (beat < c->started || beat > now + SECOND) {
         beat = c->started; /* a page overwritten with nonsense */
     }
-    int64_t limit = beat + c->timeout_ms * 1000;
+    int64_t limit = beat + BEAT_SLACK + c->timeout_ms * 1000;
     limit = limit > s->grace_until ? limit : s->grace_until;
     if (now < limit) {
         return limit;
