@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "schema/charset.h"
 
 enum { DDL_PREFIX = 16 };
 
@@ -25,6 +26,7 @@ parse_frame(struct deliverer *d, const struct frame *f,
         &ev, err);
     if (st == WEIR_OK) {
         st = binlog_query_parse(&ev, &d->batch.arena, query, err);
+        query->text = statement_text(&d->batch.arena, query);
     }
     return st == WEIR_OK ? st
                          : weir_wrap(err, WEIR_FATAL,
@@ -76,7 +78,12 @@ make_ddl(struct deliverer *d, const struct binlog_query *q,
         .sql_mode = q->sql_mode,
         .flags2 = q->flags2,
         .time_zone = arena_str(a, q->time_zone),
+        .client_charset =
+            charset_of_id(a, q->client_charset, &ddl->connection_collation)
+                .name,
     };
+    charset_of_id(a, q->connection_collation, &ddl->connection_collation);
+    charset_of_id(a, q->server_collation, &ddl->server_collation);
     return ddl;
 }
 
@@ -119,15 +126,21 @@ fill_ddl(struct deliverer *d, const struct frame *f, bool *added,
         return check_dml(d, f, &s, err);
     }
     const struct weir_ddl *ddl = make_ddl(d, &query, &s);
+    const struct statement_table *named = NULL;
     if (s.kind == STATEMENT_TRUNCATE && s.ntables == 1) {
         return add_truncate(d, f, &s.tables[0], ddl, added, err);
     }
     bool wanted = s.unsure || s.kind == STATEMENT_DATABASE;
     for (size_t i = 0; i < s.ntables; i++) {
-        wanted |= view_routed(d, s.tables[i].schema, s.tables[i].name);
+        if (view_routed(d, s.tables[i].schema, s.tables[i].name)) {
+            wanted = true;
+            named = named ? named : &s.tables[i];
+        }
     }
     if (wanted) {
-        struct weir_event *ev = fill_add(d, NULL, f);
+        struct view *v =
+            named ? view_of_name(d, named->schema, named->name) : NULL;
+        struct weir_event *ev = fill_add(d, v, f);
         ev->op = WEIR_DDL;
         ev->ddl = ddl;
         *added = true;

@@ -46,6 +46,7 @@ struct view {
     struct table            *table;
     struct weir_str          payload; /* of its table frame */
     bool                     wanted;
+    bool                     name_only; /* for what a statement is about */
     unsigned                 ops;
     uint8_t                 *columns; /* bitmap of what is decoded */
     size_t                   nsteps;
@@ -160,6 +161,9 @@ enum weir_status view_note(struct deliverer *d, const struct frame *f,
 enum weir_status view_by_name(struct deliverer *d, struct weir_str schema,
                               struct weir_str name, struct view **out,
                               struct weir_err *err);
+/* The same for a statement that is only passed on: no table() is called. */
+struct view *view_of_name(struct deliverer *d, struct weir_str schema,
+                          struct weir_str name);
 bool view_routed(const struct deliverer *d, struct weir_str schema,
                  struct weir_str name);
 void views_new_segment(struct deliverer *d);

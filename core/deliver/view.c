@@ -436,19 +436,25 @@ view_of_frame(struct deliverer *d, uint64_t offset, struct view **out,
     return st;
 }
 
-enum weir_status
-view_by_name(struct deliverer *d, struct weir_str schema, struct weir_str name,
-             struct view **out, struct weir_err *err)
+static struct view *
+find_by_name(const struct deliverer *d, struct weir_str schema,
+             struct weir_str name)
 {
-    for (struct view *v = d->views; v; v = v->next) {
-        if (str_eq(v->table->pub.schema, schema) &&
-            str_eq(v->table->pub.name, name)) {
-            *out = v;
-            return WEIR_OK;
-        }
+    struct view *v = d->views;
+
+    while (v && !(str_eq(v->table->pub.schema, schema) &&
+                  str_eq(v->table->pub.name, name))) {
+        v = v->next;
     }
-    /* Never seen: enough of a table for its name to be sent on. */
+    return v;
+}
+
+/* Never seen: enough of a table for its name to be sent on. */
+static struct view *
+bare_view(struct deliverer *d, struct weir_str schema, struct weir_str name)
+{
     struct view *v = xcalloc(1, sizeof *v);
+
     v->table = arena_alloc(&v->arena, sizeof *v->table);
     v->table->pub.schema = arena_str(&v->arena, schema);
     v->table->pub.name = arena_str(&v->arena, name);
@@ -456,13 +462,46 @@ view_by_name(struct deliverer *d, struct weir_str schema, struct weir_str name,
     v->payload = STR("\1bare"); /* like no table frame's */
     v->ops = ~0u;
     v->wanted = view_routed(d, schema, name);
-    const enum weir_status st = v->wanted ? prepare(d, v, err) : WEIR_OK;
-    if (st != WEIR_OK) {
-        view_free(d, v);
-        return st;
-    }
+    return v;
+}
+
+static void
+keep_view(struct deliverer *d, struct view *v)
+{
     v->next = d->views;
     d->views = v;
+}
+
+enum weir_status
+view_by_name(struct deliverer *d, struct weir_str schema, struct weir_str name,
+             struct view **out, struct weir_err *err)
+{
+    struct view *v = find_by_name(d, schema, name);
+
+    if (!v || !v->out || v->name_only) {
+        v = bare_view(d, schema, name);
+        const enum weir_status st = v->wanted ? prepare(d, v, err) : WEIR_OK;
+        if (st != WEIR_OK) {
+            view_free(d, v);
+            return st;
+        }
+        keep_view(d, v);
+    }
     *out = v;
     return WEIR_OK;
+}
+
+struct view *
+view_of_name(struct deliverer *d, struct weir_str schema, struct weir_str name)
+{
+    struct view *v = find_by_name(d, schema, name);
+
+    if (!v || !v->out) {
+        v = bare_view(d, schema, name);
+        v->out = &v->table->pub;
+        find_directives(d, v);
+        v->name_only = true;
+        keep_view(d, v);
+    }
+    return v;
 }

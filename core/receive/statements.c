@@ -155,7 +155,8 @@ statement_event(struct receiver *r, const struct binlog_event *ev,
     if (st != WEIR_OK) {
         return weir_wrap(err, WEIR_FATAL, "QUERY event");
     }
-    statement_parse(&r->call, query.text, query.schema, query.sql_mode, &s);
+    statement_parse(&r->call, statement_text(&r->call, &query), query.schema,
+                    query.sql_mode, &s);
     if (!r->txn.open) { /* no GTIDs in this log */
         st = transaction_begin(r, "", ev, 0, query.thread_id, err);
         if (st != WEIR_OK) {

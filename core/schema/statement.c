@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "binlog/text.h"
+#include "schema/charset.h"
 
 enum { MAX_TABLES = 256 };
 
@@ -361,6 +363,21 @@ read_statement(struct tokens *t, struct weir_str schema,
     } else if (take_word(t, "xa")) {
         read_xa(t, out);
     }
+}
+
+struct weir_str
+statement_text(struct arena *a, const struct binlog_query *q)
+{
+    struct weir_str      collation;
+    const struct charset cs =
+        charset_of_id(a, q->client_charset, &collation);
+
+    if (cs.text != TEXT_LATIN1 || text_is_ascii(q->text.data, q->text.len)) {
+        return q->text;
+    }
+    char        *out = arena_take(a, q->text.len * 3);
+    const size_t len = text_of_latin1(q->text.data, q->text.len, out);
+    return (struct weir_str){ out, len };
 }
 
 void

@@ -13,6 +13,7 @@
 #include <weir/event.h>
 
 #include "base/arena.h"
+#include "binlog/event.h"
 
 enum statement_kind {
     STATEMENT_OTHER, /* SET, GRANT, views, triggers, ...: no table's rows */
@@ -42,6 +43,10 @@ enum { /* of sql_mode, as logged */
     SQL_MODE_ANSI_QUOTES = 4,
     SQL_MODE_NO_BACKSLASH_ESCAPES = 0x100000,
 };
+
+/* A QUERY event's text in UTF-8: it is logged in the client's charset.  Of
+ * latin1 and UTF-8 clients only; others' is given as it is. */
+struct weir_str statement_text(struct arena *a, const struct binlog_query *q);
 
 /* Never fails.  `schema` is the session's default; all in `a`. */
 void statement_parse(struct arena *a, struct weir_str text,

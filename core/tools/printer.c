@@ -11,8 +11,6 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "binlog/rows.h"
-#include "binlog/text.h"
-#include "schema/charset.h"
 #include "schema/statement.h"
 #include "tools/held.h"
 #include "tools/tablemap.h"
@@ -323,22 +321,6 @@ statement_is_wanted(const struct printer *pr, const struct statement *s)
            is_wanted(pr, s->name, STR(""));
 }
 
-/* The text is in the client's charset.  What is neither UTF-8 nor latin1 is
- * left as it is, and its bytes that are not UTF-8 are replaced in print. */
-static struct weir_str
-text_of_query(struct printer *pr, const struct binlog_query *q)
-{
-    struct weir_str       collation;
-    const struct charset  cs =
-        charset_of_id(&pr->arena, q->client_charset, &collation);
-    if (cs.text != TEXT_LATIN1 || text_is_ascii(q->text.data, q->text.len)) {
-        return q->text;
-    }
-    char        *out = arena_take(&pr->arena, q->text.len * 3);
-    const size_t len = text_of_latin1(q->text.data, q->text.len, out);
-    return (struct weir_str){ out, len };
-}
-
 static void
 print_statement(struct printer *pr, const struct binlog_query *q,
                 const struct statement *s)
@@ -440,7 +422,7 @@ on_query(struct printer *pr, const struct binlog_event *ev,
     arena_reset(&pr->arena);
     const enum weir_status st = binlog_query_parse(ev, &pr->arena, &q, err);
     if (st == WEIR_OK) {
-        q.text = text_of_query(pr, &q);
+        q.text = statement_text(&pr->arena, &q);
         statement_parse(&pr->arena, q.text, q.schema, q.sql_mode, &s);
         on_statement(pr, ev, &q, &s);
     }
