@@ -57,6 +57,21 @@ has_failed(const struct grammar *g, const char *file)
     return false;
 }
 
+/* The module that gives a block of that name, at whatever stage. */
+static const struct weir_module *
+find_module(const struct syntax *s, const char *name)
+{
+    const struct weir_module *found = NULL;
+
+    if (s->module && strcmp(s->module->name, name) == 0) {
+        return s->module;
+    }
+    for (size_t i = 0; i < s->nblocks && !found; i++) {
+        found = find_module(s->blocks[i], name);
+    }
+    return found;
+}
+
 static void
 unknown_module(const struct grammar *g, const struct syntax *s,
                const struct token *name, const char *near)
@@ -67,6 +82,14 @@ unknown_module(const struct grammar *g, const struct syntax *s,
 
     if (has_failed(g, file)) {
         return; /* why it isn't there was said where it was to be loaded */
+    }
+    const struct weir_module *other = find_module(g->root, name->text.data);
+    if (other && !module_is_installed(file)) {
+        report(g->errors, name->at,
+               "'%.64s' is a %s, and this is %s: it belongs in a block '%s'",
+               name->text.data, module_stage_name(other->stage),
+               syntax_place(s), module_stage_name(other->stage));
+        return;
     }
     if (near && !module_is_installed(file)) {
         report(g->errors, name->at,

@@ -151,7 +151,7 @@ weir.conf:2: there is no block 'tyr' in block 'sink': did you mean 'try'?
 MODULES
 pipeline p { SOURCE sink a { only { } } }
 --- want
-weir.conf:2: no module gives the block 'only': add load_module("sink_only.so")
+weir.conf:2: 'only' is a filter, and this is block 'sink': it belongs in a block 'filter'
 
 === two modules in one sink
 --- config
