@@ -8,7 +8,7 @@
 
 SOURCES   ?= $(MODULE).c
 CFLAGS    ?= -O2 -g -Wall -Wextra
-CXXFLAGS  ?= -O2 -g -Wall -Wextra
+CXXFLAGS  ?= -O2 -g -Wall -Wextra -Wno-missing-field-initializers
 MODULEDIR ?= $(shell pkg-config --variable=moduledir weir)
 WEIR      := $(shell pkg-config --cflags weir)
 OBJECTS   := $(addsuffix .o,$(basename $(SOURCES)))

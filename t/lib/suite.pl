@@ -42,6 +42,7 @@ my @steps = (
     [ 'gcc-check', 'all quick long', 300, sub { make_check('gcc') } ],
     [ 'lint', 'all quick long', 300, sub { tests('gcc', 't/lint') } ],
     [ 'live', 'all live long', 900, sub { tests('gcc', 't/live') } ],
+    [ 'contract', 'all live long', 300, sub { tests('gcc', 't/contract/abi.t') } ],
     [ 'reload', 'all live long', 900, sub { tests('gcc', 't/reload') } ],
     [ 'fault', 'all live long', $long ? 7200 : 900,
         sub { tests('gcc', 't/fault') } ],
