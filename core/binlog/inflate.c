@@ -239,7 +239,8 @@ binlog_inflate_rows(struct binlog_inflater *in, const struct binlog_event *ev,
     const size_t          head = BINLOG_HEADER + plain;
     const struct weir_str part = { (const char *)ev->body + plain,
                                    ev->body_len - plain };
-    const size_t          limit = max < BINLOG_MAX_EVENT ? max : BINLOG_MAX_EVENT;
+    const size_t          limit =
+        max < BINLOG_MAX_EVENT ? max : BINLOG_MAX_EVENT;
     size_t                size;
 
     enum weir_status st = head > limit

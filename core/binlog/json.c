@@ -151,7 +151,7 @@ short_double(double v, char *out)
         if (m >= most) {
             return 0;
         }
-        if (m == floor(m) && m / power == v) {
+        if (m == (double)(uint64_t)m && m / power == v) {
             const uint64_t u = (uint64_t)m, ten = (uint64_t)power;
             char          *p = text_put_u64(out, u / ten);
             *p++ = '.';
@@ -187,7 +187,8 @@ json_double(struct json *j, const uint8_t *p)
         }
     }
     size_t n = short_double(v, text);
-    for (int digits = 15; n == 0; digits++) {
+    /* Below 1e-300 precision fades, and with it the digits. */
+    for (int digits = v < 1e-300 ? 1 : 15; n == 0; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, v);
         if (digits == 17 || strtod(text, NULL) == v) {
             n = strlen(text);

@@ -11,7 +11,7 @@
 
 enum {
     ROWS_STATEMENT_END = 1,
-    ROWS_PARTIAL_JSON = 1, /* of a row's value options */
+    ROWS_PARTIAL_JSON = 1,  /* of a row's value options */
     DUMMY_TABLE = 0xffffff, /* its event only says that the statement ends */
 };
 
@@ -31,8 +31,8 @@ count_bits(const uint8_t *bitmap, uint32_t n)
         count += (uint32_t)__builtin_popcount(bitmap[i]);
     }
     if (n % 8) {
-        count += (uint32_t)__builtin_popcount(bitmap[n / 8] &
-                                              ((1u << n % 8) - 1));
+        count +=
+            (uint32_t)__builtin_popcount(bitmap[n / 8] & ((1u << n % 8) - 1));
     }
     return count;
 }
@@ -68,14 +68,14 @@ rows_read_bitmaps(struct binlog_rows *r, struct reader *in)
 }
 
 enum weir_status
-binlog_rows_open(struct binlog_rows *r, enum binlog_type type,
-                 const void *body, size_t len,
-                 const struct binlog_column *columns, uint32_t ncolumns,
-                 struct weir_err *err)
+binlog_rows_open(struct binlog_rows *r, enum binlog_type type, const void *body,
+                 size_t len, const struct binlog_column *columns,
+                 uint32_t ncolumns, struct weir_err *err)
 {
     struct reader in = reader_of(body, len);
 
-    *r = (struct binlog_rows){ .op = op_of(type), .columns = columns,
+    *r = (struct binlog_rows){ .op = op_of(type),
+                               .columns = columns,
                                .ncolumns = ncolumns,
                                .partial = type == BINLOG_PARTIAL_UPDATE };
     if (!binlog_is_rows(type) || binlog_is_compressed(type)) {
@@ -203,8 +203,8 @@ partial_open(const struct binlog_rows *r, struct image *im,
         im->json = 0;
     }
     if (in.bad) {
-        return weir_fail(err, WEIR_REJECT,
-                         "row %u of its event ends beyond it", r->next + 1);
+        return weir_fail(err, WEIR_REJECT, "row %u of its event ends beyond it",
+                         r->next + 1);
     }
     im->p = in.p;
     return WEIR_OK;

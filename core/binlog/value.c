@@ -74,9 +74,8 @@ padded_value(const struct binlog_column *c, struct weir_str s,
     if (s.len > c->pad) {
         return fail(err, "it is longer than its column");
     }
-    char *out = value_room(space, c->pad > ADDRESS_TEXT_MAX
-                                      ? c->pad
-                                      : ADDRESS_TEXT_MAX);
+    char *out = value_room(space, c->pad > ADDRESS_TEXT_MAX ? c->pad
+                                                            : ADDRESS_TEXT_MAX);
     if (!out) {
         return fail(err, "the row becomes too large");
     }

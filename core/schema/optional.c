@@ -60,15 +60,17 @@ optional_parse(const struct binlog_table_map *map, struct optional *out)
 bool
 optional_bit(struct weir_str bits, size_t i)
 {
-    return i / 8 < bits.len && (unsigned char)bits.data[i / 8] >> (7 - i % 8) & 1;
+    return i / 8 < bits.len &&
+           (unsigned char)bits.data[i / 8] >> (7 - i % 8) & 1;
 }
 
 /* A common one with exceptions by index, else a list of all. */
 static void
 exception_read(struct collations *c)
 {
-    struct reader r = { c->p, (const uint8_t *)c->exceptions.data +
-                                  c->exceptions.len, false };
+    struct reader r = { c->p,
+                        (const uint8_t *)c->exceptions.data + c->exceptions.len,
+                        false };
 
     c->next_index = UINT64_MAX;
     if (reader_left(&r) > 0) {

@@ -9,40 +9,17 @@
 #include "base/bytes.h"
 #include "base/str.h"
 #include "binlog/table_map.h"
-#include "binlog/text.h"
-#include "schema/charset.h"
-#include "schema/optional.h"
-#include "schema/sql_type.h"
+#include "schema/table_maker.h"
 
-struct told { /* of a column, until it is made */
-    struct charset  charset;
-    struct weir_str collation;
-    bool            charset_told;
-    uint64_t        detail; /* a geometry's kind, a vector's dimensions */
-    struct sql_type type;   /* as defined; empty without a definition */
-};
-
-struct maker {
-    struct arena                  *a;
-    const struct binlog_table_map *map;
-    const struct definition       *def;
-    enum binlog_flavour            flavour;
-    struct optional                opt;
-    struct binlog_column          *columns; /* for the decoder */
-    struct weir_column            *pub;     /* for modules */
-    struct told                   *told;
-    struct weir_err               *err;
-};
-
-static enum weir_status
-make_fail(const struct maker *m, const char *what)
+enum weir_status
+maker_fail(const struct maker *m, const char *what)
 {
     return weir_fail(m->err, WEIR_REJECT, "table %.*s.%.*s: %s",
                      STR_ARG(m->map->schema), STR_ARG(m->map->name), what);
 }
 
-static enum weir_status
-column_fail(const struct maker *m, uint32_t i, const char *what)
+enum weir_status
+maker_column_fail(const struct maker *m, uint32_t i, const char *what)
 {
     return weir_fail(m->err, WEIR_REJECT,
                      "table %.*s.%.*s, column %u (%.*s): %s",
@@ -58,8 +35,7 @@ table_map_is_full(const struct binlog_table_map *map)
     return optional_parse(map, &opt) && opt.names.data;
 }
 
-/* ---- What the log says */
-static bool
+bool
 is_numeric(uint8_t type)
 {
     switch (type) {
@@ -78,277 +54,10 @@ is_numeric(uint8_t type)
     }
 }
 
-/* Which columns the list of charsets is of, differs. */
-static bool
-is_character(uint8_t type, enum binlog_flavour flavour)
-{
-    switch (type) {
-    case COLUMN_STRING:
-    case COLUMN_VAR_STRING:
-    case COLUMN_VARCHAR:
-    case COLUMN_BLOB:
-        return true;
-    case COLUMN_VECTOR:
-        return flavour == FLAVOUR_MYSQL;
-    case COLUMN_GEOMETRY:
-    case COLUMN_BLOB_COMPRESSED:
-    case COLUMN_VARCHAR_COMPRESSED:
-        return flavour == FLAVOUR_MARIADB;
-    default:
-        return false;
-    }
-}
-
-static bool
+bool
 is_member(uint8_t type)
 {
     return type == COLUMN_ENUM || type == COLUMN_SET;
-}
-
-static enum weir_status
-log_names(struct maker *m)
-{
-    struct reader r = reader_of(m->opt.names.data, m->opt.names.len);
-
-    for (uint32_t i = 0; i < m->map->ncolumns; i++) {
-        if (!m->opt.names.data) {
-            m->pub[i].name = m->def ? arena_str(m->a, m->def->columns[i].name)
-                                    : str_of(arena_printf(m->a, "@%u", i + 1));
-            continue;
-        }
-        const struct weir_str name = read_str(&r, read_lenenc(&r));
-        if (r.bad || name.len == 0 || !text_is_utf8(name.data, name.len)) {
-            return make_fail(m, "the log's column names are malformed");
-        }
-        m->pub[i].name = arena_str(m->a, name);
-    }
-    return reader_left(&r) > 0
-               ? make_fail(m, "the log has more names than columns")
-               : WEIR_OK;
-}
-
-static void
-log_signs(struct maker *m)
-{
-    size_t nth = 0;
-
-    for (uint32_t i = 0; i < m->map->ncolumns; i++) {
-        if (is_numeric(m->columns[i].type)) {
-            m->columns[i].is_unsigned =
-                optional_bit(m->opt.signedness, nth++);
-        }
-    }
-}
-
-static enum weir_status
-log_charsets(struct maker *m)
-{
-    struct collations text =
-        collations_of(m->opt.default_charset, m->opt.charsets);
-    struct collations members =
-        collations_of(m->opt.default_member_charset, m->opt.member_charsets);
-
-    for (uint32_t i = 0; i < m->map->ncolumns; i++) {
-        const uint8_t type = m->columns[i].type;
-        uint64_t      id = UINT64_MAX;
-        if (is_character(type, m->flavour)) {
-            id = collations_next(&text);
-        } else if (is_member(type)) {
-            id = collations_next(&members);
-        }
-        if (id != UINT64_MAX) {
-            m->told[i].charset =
-                charset_of_id(m->a, id, &m->told[i].collation);
-            m->told[i].charset_told = true;
-        }
-    }
-    return text.bad || members.bad
-               ? make_fail(m, "the log's charsets are malformed")
-               : WEIR_OK;
-}
-
-static enum weir_status
-log_details(struct maker *m)
-{
-    struct reader geometry =
-        reader_of(m->opt.geometry.data, m->opt.geometry.len);
-    struct reader vector = reader_of(m->opt.vector.data, m->opt.vector.len);
-
-    for (uint32_t i = 0; i < m->map->ncolumns; i++) {
-        if (m->columns[i].type == COLUMN_GEOMETRY && m->opt.geometry.data) {
-            m->told[i].detail = read_lenenc(&geometry);
-        } else if (m->columns[i].type == COLUMN_VECTOR &&
-                   m->opt.vector.data) {
-            m->told[i].detail = read_lenenc(&vector);
-        }
-        if (m->opt.visibility.data && !optional_bit(m->opt.visibility, i)) {
-            m->pub[i].facets |= WEIR_INVISIBLE;
-        }
-    }
-    return geometry.bad || vector.bad
-               ? make_fail(m, "the log's geometries or vectors are malformed")
-               : WEIR_OK;
-}
-
-/* ---- ENUM and SET */
-
-/* A member's name in UTF-8; false if its charset can't be read. */
-static bool
-member_text(struct maker *m, const struct charset *charset,
-            struct weir_str from, struct weir_str *out)
-{
-    if (charset->text == TEXT_LATIN1) {
-        char *to = arena_take(m->a, 3 * from.len);
-        *out = (struct weir_str){ to, text_of_latin1(from.data, from.len, to) };
-        return true;
-    }
-    *out = arena_str(m->a, from);
-    return charset->text != TEXT_UNKNOWN && text_is_utf8(from.data, from.len);
-}
-
-static bool
-members_read(struct maker *m, uint32_t i, struct reader *r)
-{
-    static const struct charset untold = { .text = TEXT_UTF8 };
-    struct binlog_column       *c = &m->columns[i];
-    const struct charset       *charset =
-        m->told[i].charset_told ? &m->told[i].charset : &untold;
-    const uint64_t n = read_lenenc(r);
-
-    if (r->bad || n > reader_left(r) || n > 65535 ||
-        (c->type == COLUMN_SET && n > 64)) {
-        return false;
-    }
-    struct weir_str *names = arena_array(m->a, n, sizeof *names);
-    for (uint64_t k = 0; k < n; k++) {
-        const struct weir_str name = read_str(r, read_lenenc(r));
-        if (r->bad) {
-            return false;
-        }
-        if (!member_text(m, charset, name, &names[k])) {
-            c->unsupported = "its members' charset is not known";
-        }
-    }
-    c->nmembers = (uint32_t)n;
-    c->members = names;
-    return true;
-}
-
-static enum weir_status
-log_members(struct maker *m)
-{
-    struct reader sets =
-        reader_of(m->opt.set_members.data, m->opt.set_members.len);
-    struct reader enums =
-        reader_of(m->opt.enum_members.data, m->opt.enum_members.len);
-
-    for (uint32_t i = 0; i < m->map->ncolumns; i++) {
-        const uint8_t type = m->columns[i].type;
-        bool          ok = true;
-        if (type == COLUMN_SET && m->opt.set_members.data) {
-            ok = members_read(m, i, &sets);
-        } else if (type == COLUMN_ENUM && m->opt.enum_members.data) {
-            ok = members_read(m, i, &enums);
-        }
-        if (!ok) {
-            return make_fail(m, "the log's ENUM or SET members are malformed");
-        }
-    }
-    return WEIR_OK;
-}
-
-/* ---- What the definition adds */
-static bool
-has_no_text(const struct sql_type *type)
-{
-    static const char *const texts[] = { "char", "varchar",    "tinytext",
-                                         "text", "mediumtext", "longtext",
-                                         "enum", "set" };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        if (str_is(type->base, texts[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void
-define_charset(struct maker *m, uint32_t i)
-{
-    struct told          *told = &m->told[i];
-    const struct weir_str name = m->def->columns[i].collation;
-
-    if (told->charset_told) {
-        return;
-    }
-    if (name.len > 0) {
-        told->collation = arena_str(m->a, name);
-        told->charset = charset_of_collation(told->collation);
-        told->charset_told = true;
-    } else if (has_no_text(&told->type)) {
-        told->charset = charset_of_collation(STR("binary"));
-        told->charset_told = true;
-    }
-}
-
-/* MariaDB's types that the log calls by another name. */
-static void
-define_special(struct maker *m, uint32_t i)
-{
-    static const struct { const char *base; uint8_t special; } types[] = {
-        { "uuid", SPECIAL_UUID },
-        { "inet4", SPECIAL_INET4 },
-        { "inet6", SPECIAL_INET6 },
-    };
-    struct binlog_column *c = &m->columns[i];
-    struct told          *told = &m->told[i];
-
-    for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
-        if (str_is(told->type.base, types[k].base)) {
-            c->special = types[k].special;
-        }
-    }
-    if (str_is(told->type.base, "vector") ||
-        c->special != SPECIAL_NONE) { /* whatever charset it claims */
-        told->charset = charset_of_collation(STR("binary"));
-        told->charset_told = true;
-    } else if (str_is(told->type.base, "json")) {
-        told->charset = charset_of_collation(STR("utf8mb4"));
-        told->charset_told = true;
-    }
-}
-
-static enum weir_status
-define_column(struct maker *m, uint32_t i)
-{
-    const struct definition_column *def = &m->def->columns[i];
-    struct binlog_column           *c = &m->columns[i];
-    struct told                    *told = &m->told[i];
-
-    if (m->opt.names.data && !str_eq_nocase(def->name, m->pub[i].name)) {
-        return column_fail(m, i, "the definition has another name for it: the "
-                                 "table was altered since");
-    }
-    if (!sql_type_parse(m->a, def->sql_type, &told->type)) {
-        return column_fail(m, i, "the definition's type can't be read");
-    }
-    define_special(m, i);
-    define_charset(m, i);
-    if (!sql_type_fits(&told->type, c,
-                       told->charset_told ? told->charset.maxlen : 0)) {
-        return column_fail(m, i, "the definition's type is not the log's: the "
-                                 "table was altered since");
-    }
-    if (!m->opt.signedness.data) {
-        c->is_unsigned = is_numeric(c->type) && told->type.is_unsigned;
-    }
-    if (is_member(c->type) && !c->members) {
-        c->nmembers = told->type.nmembers;
-        c->members = told->type.members;
-    }
-    m->pub[i].facets |= def->facets & (WEIR_GENERATED | WEIR_INVISIBLE);
-    m->pub[i].sql_type = arena_str(m->a, def->sql_type);
-    return WEIR_OK;
 }
 
 /* ---- What follows */
@@ -376,7 +85,7 @@ finish_text(struct maker *m, uint32_t i)
 {
     struct binlog_column *c = &m->columns[i];
     const struct told    *told = &m->told[i];
-    const unsigned        maxlen = told->charset_told ? told->charset.maxlen : 0;
+    const unsigned maxlen = told->charset_told ? told->charset.maxlen : 0;
 
     c->text = told->charset_told ? told->charset.text : TEXT_UNTOLD;
     c->out = c->text == TEXT_BINARY ? WEIR_BYTES : WEIR_TEXT;
@@ -394,11 +103,10 @@ finish_text(struct maker *m, uint32_t i)
     } else if (c->type == COLUMN_BLOB && str_is(told->type.base, "json")) {
         c->out = WEIR_JSON;
     }
-    m->pub[i].collation = c->text == TEXT_BINARY ? (struct weir_str){ 0 }
-                                                 : told->collation;
+    m->pub[i].collation =
+        c->text == TEXT_BINARY ? (struct weir_str){ 0 } : told->collation;
     if (c->type == COLUMN_BLOB || c->type == COLUMN_BLOB_COMPRESSED) {
-        m->pub[i].length =
-            (uint32_t)((UINT64_C(1) << 8 * c->length_size) - 1);
+        m->pub[i].length = (uint32_t)((UINT64_C(1) << 8 * c->length_size) - 1);
     } else {
         const unsigned head = c->type == COLUMN_VARCHAR_COMPRESSED && c->meta;
         m->pub[i].length = (c->meta - head) / (maxlen > 1 ? maxlen : 1);
@@ -518,11 +226,9 @@ finish_column(struct maker *m, uint32_t i)
     pub->facets |= (c->is_unsigned ? WEIR_UNSIGNED : 0u) |
                    (c->nullable ? 0u : WEIR_NOT_NULL);
     if (pub->sql_type.len == 0) {
-        pub->sql_type =
-            sql_type_of(m->a, c,
-                        m->told[i].charset_told ? m->told[i].charset.maxlen
-                                                : 0,
-                        m->told[i].detail);
+        pub->sql_type = sql_type_of(
+            m->a, c, m->told[i].charset_told ? m->told[i].charset.maxlen : 0,
+            m->told[i].detail);
     }
 }
 
@@ -532,8 +238,8 @@ key_add(struct maker *m, struct weir_table *t, bool *used, uint32_t *key,
         uint64_t column)
 {
     if (column >= m->map->ncolumns || used[column]) {
-        return make_fail(m, "its primary key names a column that is not "
-                            "there, or one twice");
+        return maker_fail(m, "its primary key names a column that is not "
+                             "there, or one twice");
     }
     used[column] = true;
     key[t->nkey++] = (uint32_t)column;
@@ -547,15 +253,15 @@ make_key(struct maker *m, struct weir_table *t)
     const struct weir_str log = prefix ? m->opt.key_with_prefix : m->opt.key;
     struct reader         r = reader_of(log.data, log.len);
     bool                 *used = arena_array(m->a, m->map->ncolumns, 1);
-    uint32_t             *key =
-        arena_array(m->a, m->map->ncolumns, sizeof *key);
+    uint32_t        *key = arena_array(m->a, m->map->ncolumns, sizeof *key);
     enum weir_status st = WEIR_OK;
 
     t->key = key;
     while (reader_left(&r) > 0 && st == WEIR_OK) {
         const uint64_t column = read_lenenc(&r);
         if (prefix) {
-            read_lenenc(&r); /* so many characters of it are unique: so is all */
+            read_lenenc(
+                &r); /* so many characters of it are unique: so is all */
         }
         st = key_add(m, t, used, key, r.bad ? UINT64_MAX : column);
     }
@@ -575,25 +281,22 @@ make_columns(struct maker *m)
     enum weir_status st = table_map_columns(m->map, m->columns, m->err);
 
     if (st == WEIR_OK && !optional_parse(m->map, &m->opt)) {
-        st = make_fail(m, "the log's metadata is malformed");
+        st = maker_fail(m, "the log's metadata is malformed");
     }
     if (st == WEIR_OK && m->def && m->def->ncolumns != m->map->ncolumns) {
-        st = make_fail(m, arena_printf(m->a,
-                                       "the definition has %u columns and the "
-                                       "log %u: the table was altered since",
-                                       m->def->ncolumns, m->map->ncolumns));
+        st = maker_fail(m, arena_printf(m->a,
+                                        "the definition has %u columns and the "
+                                        "log %u: the table was altered since",
+                                        m->def->ncolumns, m->map->ncolumns));
     }
-    if (st != WEIR_OK || (st = log_names(m)) != WEIR_OK ||
-        (st = log_charsets(m)) != WEIR_OK ||
-        (st = log_details(m)) != WEIR_OK ||
-        (st = log_members(m)) != WEIR_OK) {
+    if (st == WEIR_OK) {
+        st = maker_read_log(m);
+    }
+    if (st == WEIR_OK) {
+        st = maker_read_definition(m);
+    }
+    if (st != WEIR_OK) {
         return st;
-    }
-    log_signs(m);
-    for (uint32_t i = 0; m->def && i < m->map->ncolumns; i++) {
-        if ((st = define_column(m, i)) != WEIR_OK) {
-            return st;
-        }
     }
     for (uint32_t i = 0; i < m->map->ncolumns; i++) {
         finish_column(m, i);
@@ -608,8 +311,9 @@ table_make(struct arena *a, enum binlog_flavour flavour,
 {
     const uint32_t n = map->ncolumns;
     struct table  *t = arena_alloc(a, sizeof *t);
-    struct maker   m = { .a = a, .map = map, .def = def, .flavour = flavour,
-                         .err = err };
+    struct maker   m = {
+          .a = a, .map = map, .def = def, .flavour = flavour, .err = err
+    };
 
     m.columns = arena_array(a, n, sizeof *m.columns);
     m.pub = arena_array(a, n, sizeof *m.pub);

@@ -1,0 +1,22 @@
+-- binlog_row_metadata=FULL, log_bin_compress=ON with a minimum length of 10
+CREATE TABLE ints (k int primary key, t tinyint, s smallint, m mediumint, i int, b bigint, tu tinyint unsigned, su smallint unsigned, mu mediumint unsigned, iu int unsigned, bu bigint unsigned);
+INSERT INTO ints VALUES (1,-128,-32768,-8388608,-2147483648,-9223372036854775808,0,0,0,0,0),(2,127,32767,8388607,2147483647,9223372036854775807,255,65535,16777215,4294967295,18446744073709551615);
+CREATE TABLE decimals (k int primary key, a decimal(65,30), b decimal(65,0), c decimal(1,1), d decimal(9,9), e decimal(18,9), f decimal(10,2), g decimal(5,0) unsigned);
+INSERT INTO decimals VALUES (1,99999999999999999999999999999999999.999999999999999999999999999999,99999999999999999999999999999999999999999999999999999999999999999,0.9,0.123456789,123456789.000000001,0,12345),(2,-99999999999999999999999999999999999.999999999999999999999999999999,-1,-0.1,-0.000000001,-1.5,-0.01,0);
+SET sql_mode='';
+CREATE TABLE times (k int primary key, d date, dt datetime, dt1 datetime(1), dt6 datetime(6), ts timestamp null, ts2 timestamp(2) null, t time, t1 time(1), t3 time(3), t6 time(6), y year);
+SET time_zone='+00:00';
+INSERT INTO times VALUES (1,'0000-00-00','0000-00-00','0000-00-00','0000-00-00','0000-00-00','0000-00-00','00:00:00','-00:00:00.1','-00:00:00.001','-838:59:59.999999',0),(2,'9999-12-31','9999-12-31 23:59:59','9999-12-31 23:59:59.9','9999-12-31 23:59:59.999999','1970-01-01 00:00:01','2038-01-19 03:14:07.99','838:59:59','838:59:59.9','01:02:03.456','838:59:59.999999',2155),(3,'2024-00-10','2024-02-00 01:02:03','1000-01-01','1000-01-01','2000-02-29 12:34:56','2000-03-01','-00:00:01','-01:00:00','-10:59:59.999','-00:00:00.000001',1901);
+CREATE TABLE texts (k int primary key, l varchar(20) charset latin1, a varchar(20) charset ascii, u3 varchar(20) charset utf8mb3, u4 varchar(20) charset utf8mb4, b binary(6), e enum('one','it''s','a,b') charset latin1, s set('x','y','z'), bl blob, c char(5) charset latin1, w varchar(20) charset cp1251);
+INSERT INTO texts VALUES (1,concat(_latin1 x'80',_latin1 x'e9',_latin1 x'81'),'plain','äöü','😀x',x'0102',2,7,x'00ff','é',NULL),(2,'','','','','','','','','',NULL);
+INSERT INTO texts(k,w) VALUES (3,'Привет');
+CREATE TABLE big_enum (k int primary key, e enum('m0','m1','m2','m3','m4','m5','m6','m7','m8','m9') , s set('s1','s2','s3','s4','s5','s6','s7','s8','s9','s10','s11','s12','s13','s14','s15','s16','s17','s18','s19','s20','s21','s22','s23','s24','s25','s26','s27','s28','s29','s30','s31','s32','s33') );
+INSERT INTO big_enum VALUES (1,'m9','s33'),(2,'m0','s1,s9,s33');
+CREATE TABLE packed (k int primary key, t text compressed, v varchar(300) compressed, b blob compressed);
+INSERT INTO packed VALUES (1,repeat('long text ',60),'short',x'00'),(2,'','',''),(3,NULL,repeat('v',300),repeat('b',1000));
+CREATE TABLE nokey (a int, b int);
+INSERT INTO nokey VALUES (1,2);
+CREATE TABLE twokeys (a int, b varchar(20), c int, primary key (c, a));
+INSERT INTO twokeys VALUES (1,'x',3);
+CREATE TABLE prefixkey (a int, b text, primary key (b(10)));
+INSERT INTO prefixkey VALUES (1,'the whole of it');
