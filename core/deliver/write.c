@@ -268,6 +268,9 @@ write_batch(struct deliverer *d, struct weir_err *err)
         return st;
     }
     count(d);
+    if (b->n > 0) {
+        page_set_text(d->set.page, PAGE_WRITING, STR(""));
+    }
     const struct buf before = d->stored;
     d->stored = b->checkpoint;
     b->checkpoint = before;

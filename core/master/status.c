@@ -122,7 +122,8 @@ print_position(const struct worker_page *page)
 static bool
 print_row(const struct row *r, int width, const struct worker_page *source)
 {
-    char pid[16] = "-", lag[24], parked[16] = "-", reason[1024];
+    char pid[16] = "-", lag[24], parked[16] = "-", rows[24] = "-";
+    char reason[1024];
 
     if (!r->page) {
         printf("  %-*s  %s\n", width, r->name, r->error);
@@ -136,11 +137,11 @@ print_row(const struct row *r, int width, const struct worker_page *source)
     if (!r->is_source) {
         snprintf(parked, sizeof parked, "%u",
                  atomic_load(&r->page->parked_tables));
+        snprintf(rows, sizeof rows, "%" PRIu64, atomic_load(&r->page->rows));
     }
     format_lag(r, source, lag);
-    printf("  %-*s  %-10s  %7s  %8s  %12" PRIu64 "  %6s  %8u  ", width,
-           r->name, state_word(state), pid, lag,
-           atomic_load(&r->page->rows), parked,
+    printf("  %-*s  %-10s  %7s  %8s  %12s  %6s  %8u  ", width, r->name,
+           state_word(state), pid, lag, rows, parked,
            atomic_load(&r->page->restarts));
     print_position(r->page);
     get_text(r->page, PAGE_REASON, reason, sizeof reason);

@@ -131,6 +131,27 @@ said_once(struct source_worker *s, struct weir_str list, struct arena *a)
     buf_str(&s->sinks, list);
 }
 
+/* One that is so far behind that it would fill the relay, where full = detach;
+ * what it has not read is let go of, and it stops where it finds that out. */
+static bool
+is_detached(struct source_worker *s, const char *sink, uint64_t offset)
+{
+    const uint64_t published = relay_published(s->relay);
+    const uint64_t size = (uint64_t)s->w.pipeline->relay.size;
+
+    if (offset == 0 || offset >= relay_first(s->relay)) {
+        if (!s->w.pipeline->relay.full || offset == 0 ||
+            published - offset < size) {
+            return false;
+        }
+        log_error("sink %s is detached: what it has not read yet fills the "
+                  "relay, and full = detach lets go of it.  It stops with its "
+                  "checkpoint kept; to come back, copy its tables anew and "
+                  "remove %s/%s/checkpoint", sink, s->dir, sink);
+    }
+    return true;
+}
+
 /* The lowest offset that any sink in the master's list needs. */
 static struct holder
 lowest_needed(struct source_worker *s, struct arena *a)
@@ -150,6 +171,9 @@ lowest_needed(struct source_worker *s, struct arena *a)
             continue;
         }
         const uint64_t offset = needed_by(s, name + 1, a);
+        if (is_detached(s, name + 1, offset)) {
+            continue;
+        }
         if (offset < lowest.offset || !lowest.sink) {
             lowest = (struct holder){ name + 1, offset < lowest.offset
                                                     ? offset
