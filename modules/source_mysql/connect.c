@@ -22,7 +22,7 @@
 #define COROUTINE_STACK_BYTES ((size_t)512 << 10)
 
 /* A statement of ours that takes longer than this is given up. */
-#define QUERY_TIMEOUT_MS 120000
+#define QUERY_TIMEOUT_MS 60000
 
 /* Plugins that don't give the password away to who asks for it in the clear,
  * which the connection would do if a hostile server asked. */
