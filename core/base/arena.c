@@ -66,39 +66,48 @@ arena_init(struct arena *a)
     *a = (struct arena){ 0 };
 }
 
-static void
-arena_grow(struct arena *a, size_t size)
+#ifdef WEIR_DEBUG_ARENA
+enum { REUSE = 0 }; /* each its own malloc: the sanitizer sees its edges */
+#else
+enum { REUSE = 1 };
+#endif
+
+static size_t
+block_size(const struct arena *a, size_t least)
 {
     size_t block = a->blocks ? a->blocks->size * 2 : FIRST_BLOCK;
+
     if (block > LARGEST_BLOCK) {
         block = LARGEST_BLOCK;
     }
-    if (block < size) {
-        block = size;
-    }
+    return !REUSE || block < least ? least : block;
+}
+
+static void
+arena_grow(struct arena *a, size_t size)
+{
     struct arena_block *b = a->spare;
+
     if (b && b->size >= size) {
         a->spare = b->older;
-        block = b->size;
     } else {
+        const size_t block = block_size(a, size);
         b = xmalloc(sizeof *b + block);
         b->size = block;
     }
     b->older = a->blocks;
     a->blocks = b;
     a->next = b->data;
-    a->end = b->data + block;
+    a->end = b->data + b->size;
 }
 
 void *
 arena_take(struct arena *a, size_t size)
 {
     assert(size < SIZE_MAX / 2);
-    const size_t need = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-#ifdef WEIR_DEBUG_ARENA
-    arena_grow(a, need); /* each its own malloc: the sanitizer sees its edges */
-#endif
-    if ((size_t)(a->end - a->next) < need) {
+    const size_t least = size ? size : 1; /* never NULL */
+    const size_t need = (least + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    if (!REUSE || (size_t)(a->end - a->next) < need) {
         arena_grow(a, need);
     }
     void *p = a->next;
@@ -125,7 +134,7 @@ arena_reset(struct arena *a)
 {
     for (struct arena_block *b = a->blocks; b;) {
         struct arena_block *older = b->older;
-        if (b->size > LARGEST_BLOCK) {
+        if (!REUSE || b->size > LARGEST_BLOCK) {
             free(b);
         } else {
             b->older = a->spare;
