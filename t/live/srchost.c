@@ -25,7 +25,7 @@ struct weir_instance { int stop[2]; };
 
 static struct weir_instance      instance;
 static const struct weir_module *module;
-static void                     *self;
+static void                     *self, *conf; /* until the end */
 static const char               *describe, *name = "host";
 static bool                      quiet;
 static char                      gtid[1024], pending[1024], file[256];
@@ -238,7 +238,7 @@ die(const char *what, const char *of)
 }
 
 static void
-store(void *conf, const struct weir_directive *d, const char *value)
+store(const struct weir_directive *d, const char *value)
 {
     char *const at = (char *)conf + d->offset;
 
@@ -277,13 +277,13 @@ store(void *conf, const struct weir_directive *d, const char *value)
 }
 
 static void
-set(void *conf, const char *argument)
+set(const char *argument)
 {
     const size_t n = strcspn(argument, "=");
 
     for (const struct weir_directive *d = module->directives; d->name; d++) {
         if (strlen(d->name) == n && strncmp(d->name, argument, n) == 0) {
-            store(conf, d, argument + n + 1);
+            store(d, argument + n + 1);
             return;
         }
     }
@@ -346,15 +346,15 @@ main(int argc, char **argv)
     if (!module) {
         die(argc > 1 ? dlerror() : "which module?", argv[0]);
     }
-    void *const conf = calloc(1, module->conf_size);
+    conf = calloc(1, module->conf_size);
     for (const struct weir_directive *d = module->directives; d->name; d++) {
         if (d->value && d->kind != WEIR_K_LIST) {
-            store(conf, d, d->value);
+            store(d, d->value);
         }
     }
     for (int i = 2; i < argc; i++) {
         if (argv[i][0] != '@') {
-            set(conf, argv[i]);
+            set(argv[i]);
         }
     }
     describe = option(argc, argv, "describe", NULL);
@@ -379,6 +379,5 @@ main(int argc, char **argv)
     }
     const int status = run(atoi(option(argc, argv, "runs", "1")));
     module->close(self);
-    free(conf);
     return status;
 }
