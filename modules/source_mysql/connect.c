@@ -146,7 +146,8 @@ connect_fail(struct conn *c, struct weir_err *err)
 static void
 set_options(MYSQL *m, const struct mysql_conf *conf)
 {
-    const unsigned connect_sec = (unsigned)((conf->connect_timeout + 999) / 1000);
+    const unsigned connect_sec =
+        (unsigned)((conf->connect_timeout + 999) / 1000);
     /* Guards what can't be polled for: the rest of a packet half read. */
     const unsigned read_sec = (unsigned)((conf->heartbeat * 4 + 4999) / 1000);
     const unsigned write_sec = 30;

@@ -135,7 +135,7 @@ read_fail(struct source *src, struct weir_err *err)
     snprintf(reason, sizeof reason, "%s", mysql_error(src->dump.mysql));
     switch (code) {
     case ER_MASTER_FATAL_ERROR_READING_BINLOG:
-    case ER_SLAVE_SAME_ID: /* older servers send it as the first */
+    case ER_SLAVE_SAME_ID: /* which MySQL sends as the first */
         return src->flavour->explain(src, reason, err);
     case CR_SERVER_LOST:
     case CR_SERVER_GONE_ERROR:

@@ -486,8 +486,9 @@ mariadb_explain(struct source *src, const char *reason, struct weir_err *err)
         position_clear(&first);
     }
     return weir_fail(err, WEIR_FATAL,
-                     "%s refuses to send what comes behind %s: %.230s", src->name,
-                     position_text(&src->at, at, sizeof at), reason);
+                     "%s refuses to send what comes behind %s: %.230s",
+                     src->name, position_text(&src->at, at, sizeof at),
+                     reason);
 }
 
 const struct flavour flavour_mariadb = {

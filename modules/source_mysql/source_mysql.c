@@ -46,7 +46,7 @@ static const struct weir_directive directives[] = {
     WEIR_MSEC(T, connect_timeout, .value = "10s", .min = 100, .max = 600000,
               .help = "for a connection"),
     WEIR_CHOICE(T, identity, .value = "server_uid", .names = identities,
-                .help = "what tells the server from another one at its address"),
+                .help = "what tells the server from others at its address"),
     WEIR_END
 };
 #undef T
