@@ -35,6 +35,10 @@ $ENV{WEIR_LONG}   = $long ? 1 : 0;
 $ENV{WEIR_KILLS}  //= $long ? 40 : 3;
 delete @ENV{grep { /^(?:MAKE|MFLAGS$|DESTDIR$)/ } keys %ENV};
 
+# The folders with live tests, and the file that sanitizers see in each run.
+my @live_folders = ('t/live', 't/reload', 't/fault');
+my $sanitized    = 't/live/20-equality.t';
+
 # Quickest first; `in` says which of quick, live, long and all it belongs to.
 my $fuzz_seconds = $long ? 1200 : 20;
 my @steps = (
@@ -42,6 +46,7 @@ my @steps = (
     [ 'gcc-check', 'all quick long', 300, sub { make_check('gcc') } ],
     [ 'lint', 'all quick long', 300, sub { tests('gcc', 't/lint') } ],
     [ 'live', 'all live long', 900, sub { tests('gcc', 't/live') } ],
+    [ 'contract', 'all live long', 300, sub { tests('gcc', 't/contract/abi.t') } ],
     [ 'contract', 'all live long', 300, sub { tests('gcc', 't/contract/abi.t') } ],
     [ 'reload', 'all live long', 900, sub { tests('gcc', 't/reload') } ],
     [ 'fault', 'all live long', $long ? 7200 : 900,
@@ -51,7 +56,7 @@ my @steps = (
     [ 'asan-build', 'all long', 600, sub { build('asan') } ],
     [ 'asan-check', 'all long', 900, sub { make_check('asan') } ],
     [ 'asan-live', 'all long', 1800,
-        sub { tests('asan', $long ? glob_dirs() : first_live()) } ],
+        sub { tests('asan', $long ? @live_folders : $sanitized) } ],
     [ 'fuzz', 'all long', 14400, \&fuzz ],
     [ 'distcheck', 'all long', 900, \&distcheck ],
     [ 'bench', 'bench', 7200, \&bench ],
@@ -68,15 +73,6 @@ my %compiler = (
         env => { CC => 'gcc', CXX => 'g++', CFLAGS => '-O1 -g' },
     },
 );
-
-sub glob_dirs { return ('t/live', 't/reload', 't/fault') }
-
-# The most basic live test is the one file that sanitizers see in each run.
-sub first_live
-{
-    my @files = sort glob "$source/t/live/*.t";
-    return @files ? substr($files[0], length "$source/") : 't/live';
-}
 
 sub seconds { return sprintf '%.0f s', time - $_[0] }
 
@@ -329,7 +325,7 @@ sub only_wanted
     if (!@names) {
         my %holder = map { m{t/(\w+)/[^/]*$} ? ($1 => 1) : () }
             grep { index($_, $option{only}) >= 0 }
-            glob "$source/t/{lint,live,reload,fault}/*.t";
+            glob "$source/t/{lint,live,contract,reload,fault}/*.t";
         @names = keys %holder;
     }
     my %wanted = map { $_ => 1 } @names;

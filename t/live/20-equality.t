@@ -12,7 +12,7 @@ my $load = Weir::Load->new($db)->create_tables;
 my $weir = $t->weir(config => shop_config($db, $redis, $t->dir));
 
 # Half before it starts (it reads them from the binlog), half while it runs.
-my $count = long_run() ? 20000 : 2000;
+my $count = long_run() ? 40000 : 4000;
 $load->run($count / 2);
 $weir->start;
 $load->run($count / 2);
