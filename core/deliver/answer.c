@@ -60,8 +60,8 @@ answer_found(void *arg, const struct weir_checkpoint *cp)
     d->found_blob.len = 0;
     buf_str(&d->found_blob, cp->data);
     d->has_found = true;
-    if (cp->epoch > d->epoch) {
-        d->epoch = cp->epoch;
+    if (cp->epoch > d->found_epoch) {
+        d->found_epoch = cp->epoch;
     }
 }
 

@@ -119,7 +119,7 @@ struct deliverer {
     struct progress found; /* what the sink or the file had; texts in buf */
     struct buf      found_blob;
     bool            has_found;
-    uint64_t        epoch;
+    uint64_t        epoch, found_epoch;
     uint64_t        first;     /* of the batch */
     uint32_t        first_row;
     uint64_t        seq;       /* largest one given out */

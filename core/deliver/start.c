@@ -29,6 +29,12 @@ ask_sink(struct deliverer *d, struct weir_err *err)
     enum weir_status st =
         m->restore(d->sink.self, str_of(d->name),
                    d->started ? 0 : WEIR_ALL_SLOTS, err);
+    if (st == WEIR_OK && d->started && d->found_epoch > d->epoch) {
+        return weir_fail(err, WEIR_FENCED,
+                         "its checkpoint is of epoch %llu, and ours is %llu",
+                         (unsigned long long)d->found_epoch,
+                         (unsigned long long)d->epoch);
+    }
     const char *was = d->set.sink->set.was;
     if (st == WEIR_OK && !d->has_found && was && !d->started) {
         char old[140];
@@ -200,7 +206,7 @@ start_by_gtid(struct deliverer *d, const struct progress *p,
 static enum weir_status
 start_at(struct deliverer *d, const struct progress *p, struct weir_err *err)
 {
-    const bool     resend = d->set.sink->batching.resend && !d->started;
+    const bool     resend = d->set.sink->batching.resend;
     const uint64_t next = resend ? p->first : p->next;
     struct weir_err why;
 
@@ -289,7 +295,8 @@ find_place(struct deliverer *d, struct weir_err *err)
         st = WEIR_OK;
     }
     if (st == WEIR_OK && !d->started) {
-        d->epoch = (d->found.epoch > d->epoch ? d->found.epoch : d->epoch) + 1;
+        d->epoch = (d->found.epoch > d->found_epoch ? d->found.epoch
+                                                    : d->found_epoch) + 1;
     }
     /* A position that came with the sink is where the source has to begin. */
     if (st == WEIR_OK && d->has_found && !d->started &&

@@ -200,7 +200,7 @@ judge(struct deliverer *d, enum weir_status st, struct weir_err *err)
             worst = &b->verdicts[i];
         }
     }
-    if (st == WEIR_OK && worst) {
+    if ((st == WEIR_OK || st == WEIR_REJECT) && worst) {
         atomic_fetch_add(&d->set.page->rejects, b->nverdicts);
         return name_event(d, worst->event, worst->status, worst->reason, err);
     }

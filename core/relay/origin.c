@@ -112,7 +112,7 @@ covers(const char *wide, const char *narrow)
 const char *
 origin_lacks(const struct origin *o, struct weir_list globs)
 {
-    static const char *const everything[] = { "*" };
+    static const char *const everything[] = { "*.*" };
 
     if (o->kept.n == 0) {
         return NULL;
