@@ -1,7 +1,6 @@
 /* deliver.c - a deliverer's life; see deliver.h. */
 #include "deliver/deliver.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "deliver/internal.h"
+#include "relay/identity.h"
 
 enum { SECOND = 1000000, TICK = 100000 };
 
@@ -56,6 +56,7 @@ deliver_new(const struct deliver_settings *settings)
     d->relay_dir = arena_printf(&d->paths, "%s/%s/relay", state, pipeline);
     d->relay_page =
         arena_printf(&d->paths, "%s/run/%s.relay", state, pipeline);
+    d->id_path = arena_printf(&d->paths, "%s/%s/id", state, pipeline);
     d->checkpoint_path = arena_printf(&d->paths, "%s/%s/%s/checkpoint", state,
                                       pipeline, sink);
     if (gethostname(d->host, sizeof d->host - 1) == -1) {
@@ -66,34 +67,6 @@ deliver_new(const struct deliver_settings *settings)
     pthread_cond_init(&d->batch.ended, NULL);
     init_instances(d);
     return d;
-}
-
-/* 32 hexadecimal digits, which the source worker makes at the first start. */
-static enum weir_status
-read_id(struct deliverer *d, struct weir_err *err)
-{
-    struct arena    a = { 0 };
-    struct weir_str text;
-
-    const char *path = arena_printf(&a, "%s/%s/id", d->set.state,
-                                    d->set.pipeline->name);
-    enum weir_status st = WEIR_OK;
-    if (access(path, F_OK) == -1) {
-        st = weir_fail(err, WEIR_DROP, "the source worker has not begun yet");
-    } else {
-        st = file_read(&a, path, 64, &text, err);
-    }
-    for (size_t i = 0; st == WEIR_OK && i < sizeof d->pipeline_id; i++) {
-        unsigned byte;
-        if (text.len < 32 ||
-            sscanf(text.data + 2 * i, "%2x", &byte) != 1) {
-            st = weir_fail(err, WEIR_FATAL, "%s is damaged", path);
-        } else {
-            d->pipeline_id[i] = (uint8_t)byte;
-        }
-    }
-    arena_free(&a);
-    return st;
 }
 
 /* A sink that was called otherwise brings its folder along. */
@@ -127,7 +100,7 @@ open_instance(struct weir_instance *in, struct weir_err *err)
 enum weir_status
 deliver_open(struct deliverer *d, struct weir_err *err)
 {
-    enum weir_status st = read_id(d, err);
+    enum weir_status st = identity_read(d->id_path, d->pipeline_id, err);
 
     if (st == WEIR_OK && !d->local) {
         st = make_folder(d, err);

@@ -100,7 +100,7 @@ struct deliverer {
     struct deliver_settings set;
     char                    name[140]; /* "shop/cache" */
     struct arena            paths;
-    const char             *relay_dir, *relay_page, *checkpoint_path;
+    const char             *relay_dir, *relay_page, *id_path, *checkpoint_path;
     uint8_t                 pipeline_id[16];
     char                    host[256];
 

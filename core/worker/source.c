@@ -3,12 +3,9 @@
  * the receiver fills the relay; between two connections it waits, for the
  * server, for room, or for a person.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,11 +16,12 @@
 #include "base/twoslot.h"
 #include "binlog/gtid.h"
 #include "receive/receiver.h"
+#include "relay/identity.h"
 #include "relay/progress.h"
 #include "worker/common.h"
 
 enum { SECOND = 1000000, FIRST_WAIT = 100000,
-       ROOM_WAIT = 200000, ID_BYTES = 16, RUN_IS_FINE = 10 * SECOND };
+       ROOM_WAIT = 200000, RUN_IS_FINE = 10 * SECOND };
 
 struct source_worker {
     struct worker        w;
@@ -31,53 +29,19 @@ struct source_worker {
     struct receiver     *receiver;
     struct relay        *relay;
     char                *dir, *relay_dir, *relay_page, *sinks_path;
-    uint8_t              id[ID_BYTES];
+    uint8_t              id[IDENTITY_BYTES];
     unsigned             tries;
     bool                 alarmed; /* the relay is 80 % full, and that was said */
     struct buf           sinks;   /* the master's list, as read last */
 };
 
-/* ---- Identity */
-
-static enum weir_status
-make_id(struct source_worker *s, const char *path, struct weir_err *err)
-{
-    char text[2 * ID_BYTES + 2];
-
-    if (getrandom(s->id, sizeof s->id, 0) != sizeof s->id) {
-        return fail_errno(err, WEIR_RETRY, "getrandom");
-    }
-    for (size_t i = 0; i < ID_BYTES; i++) {
-        snprintf(text + 2 * i, 3, "%02x", s->id[i]);
-    }
-    text[2 * ID_BYTES] = '\n';
-    return file_replace(path,
-                        (struct weir_str){ text, 2 * ID_BYTES + 1 }, 0600,
-                        err);
-}
-
 static enum weir_status
 find_id(struct source_worker *s, struct weir_err *err)
 {
-    struct weir_str text;
+    const char *path = arena_printf(&s->w.arena, "%s/id", s->dir);
 
-    char *path = arena_printf(&s->w.arena, "%s/id", s->dir);
-    if (access(path, F_OK) == -1 && errno == ENOENT) {
-        return make_id(s, path, err);
-    }
-    const enum weir_status st =
-        file_read(&s->w.arena, path, 64, &text, err);
-    for (size_t i = 0; st == WEIR_OK && i < ID_BYTES; i++) {
-        unsigned byte;
-        if (text.len < 2 * ID_BYTES ||
-            sscanf(text.data + 2 * i, "%2x", &byte) != 1) {
-            return weir_fail(err, WEIR_FATAL,
-                             "%s is damaged: put it back from a backup, or "
-                             "empty %s to begin anew", path, s->dir);
-        }
-        s->id[i] = (uint8_t)byte;
-    }
-    return st;
+    const enum weir_status st = identity_read(path, s->id, err);
+    return st == WEIR_DROP ? identity_make(path, s->id, err) : st;
 }
 
 /* ---- Retention: what sinks still need, by their checkpoint files */
@@ -104,7 +68,7 @@ needed_by(struct source_worker *s, const char *sink, struct arena *a)
     struct weir_err err;
 
     if (read_progress(s, sink, a, &p, &err) != WEIR_OK ||
-        memcmp(p.pipeline_id, s->id, ID_BYTES) != 0) {
+        memcmp(p.pipeline_id, s->id, IDENTITY_BYTES) != 0) {
         return 0;
     }
     return p.first < p.next ? p.first : p.next;
@@ -253,7 +217,7 @@ open_relay(struct source_worker *s, struct weir_err *err)
     };
     struct relay_settings with_id = settings;
 
-    memcpy(with_id.pipeline_id, s->id, ID_BYTES);
+    memcpy(with_id.pipeline_id, s->id, IDENTITY_BYTES);
     const enum weir_status st = relay_open(&with_id, &s->relay, err);
     return st == WEIR_OK ? receiver_resume(s->receiver, s->relay,
                                            s->relay_dir, s->relay_page, err)

@@ -47,7 +47,6 @@ my @steps = (
     [ 'lint', 'all quick long', 300, sub { tests('gcc', 't/lint') } ],
     [ 'live', 'all live long', 900, sub { tests('gcc', 't/live') } ],
     [ 'contract', 'all live long', 300, sub { tests('gcc', 't/contract/abi.t') } ],
-    [ 'contract', 'all live long', 300, sub { tests('gcc', 't/contract/abi.t') } ],
     [ 'reload', 'all live long', 900, sub { tests('gcc', 't/reload') } ],
     [ 'fault', 'all live long', $long ? 7200 : 900,
         sub { tests('gcc', 't/fault') } ],
