@@ -126,24 +126,24 @@ fill_ddl(struct deliverer *d, const struct frame *f, bool *added,
         return check_dml(d, f, &s, err);
     }
     const struct weir_ddl *ddl = make_ddl(d, &query, &s);
-    const struct statement_table *named = NULL;
     if (s.kind == STATEMENT_TRUNCATE && s.ntables == 1) {
         return add_truncate(d, f, &s.tables[0], ddl, added, err);
     }
-    bool wanted = s.unsure || s.kind == STATEMENT_DATABASE;
-    for (size_t i = 0; i < s.ntables; i++) {
-        if (view_routed(d, s.tables[i].schema, s.tables[i].name)) {
+    struct view *v = NULL;
+    bool         wanted = s.unsure || s.kind == STATEMENT_DATABASE;
+    for (size_t i = 0; i < s.ntables && st == WEIR_OK; i++) {
+        struct view *one;
+        st = view_of_name(d, s.tables[i].schema, s.tables[i].name, &one, err);
+        if (st == WEIR_OK && one->wanted) {
             wanted = true;
-            named = named ? named : &s.tables[i];
+            v = v ? v : one;
         }
     }
-    if (wanted) {
-        struct view *v =
-            named ? view_of_name(d, named->schema, named->name) : NULL;
+    if (st == WEIR_OK && wanted) {
         struct weir_event *ev = fill_add(d, v, f);
         ev->op = WEIR_DDL;
         ev->ddl = ddl;
         *added = true;
     }
-    return WEIR_OK;
+    return st;
 }

@@ -161,9 +161,10 @@ enum weir_status view_note(struct deliverer *d, const struct frame *f,
 enum weir_status view_by_name(struct deliverer *d, struct weir_str schema,
                               struct weir_str name, struct view **out,
                               struct weir_err *err);
-/* The same for a statement that is only passed on: no table() is called. */
-struct view *view_of_name(struct deliverer *d, struct weir_str schema,
-                          struct weir_str name);
+/* The same for a statement that is only passed on. */
+enum weir_status view_of_name(struct deliverer *d, struct weir_str schema,
+                              struct weir_str name, struct view **out,
+                              struct weir_err *err);
 bool view_routed(const struct deliverer *d, struct weir_str schema,
                  struct weir_str name);
 void views_new_segment(struct deliverer *d);

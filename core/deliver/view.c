@@ -491,17 +491,33 @@ view_by_name(struct deliverer *d, struct weir_str schema, struct weir_str name,
     return WEIR_OK;
 }
 
-struct view *
-view_of_name(struct deliverer *d, struct weir_str schema, struct weir_str name)
+/* Stages are asked, as they may leave the table out; the sink is not, as there
+ * are no columns to prepare for. */
+enum weir_status
+view_of_name(struct deliverer *d, struct weir_str schema, struct weir_str name,
+             struct view **out, struct weir_err *err)
 {
-    struct view *v = find_by_name(d, schema, name);
+    enum weir_status st = WEIR_OK;
 
-    if (!v || !v->out) {
-        v = bare_view(d, schema, name);
-        v->out = &v->table->pub;
-        find_directives(d, v);
-        v->name_only = true;
-        keep_view(d, v);
+    *out = find_by_name(d, schema, name);
+    if (*out) {
+        return WEIR_OK;
     }
-    return v;
+    struct view *v = bare_view(d, schema, name);
+    v->name_only = true;
+    if (v->wanted) {
+        struct table_plan *plans =
+            arena_array(&v->arena, d->nstages + 1, sizeof *plans);
+        st = through_stages(d, v, plans, err);
+    }
+    if (st != WEIR_OK) {
+        view_free(d, v);
+        return st;
+    }
+    if (v->wanted) {
+        find_directives(d, v);
+    }
+    keep_view(d, v);
+    *out = v;
+    return WEIR_OK;
 }
