@@ -1,12 +1,14 @@
 # bench.pl - how fast, as ratios within one run: makes its own workload in a
 # private MariaDB, and prints a table.  `t/run bench` builds and runs it.
-# Medians of 3.  WEIR_BENCH_ROWS: rows of the bulk part (300,000).
+# Medians of 3.  WEIR_BENCH_ROWS: rows of the bulk part (1,000,000).
 use Weir;
 use Time::HiRes qw(time sleep);
 
 $| = 1;
-my $rows    = $ENV{WEIR_BENCH_ROWS} // 300_000;
-my $single  = int($rows / 3);
+my $rows    = $ENV{WEIR_BENCH_ROWS} // 1_000_000;
+my $next    = 0;
+my $user    = 0;
+my $single  = int($rows / 5);
 my $t       = Weir->new;
 my $dir     = $t->dir;
 my $prefix  = $t->{prefix};
@@ -50,8 +52,7 @@ EOT
     return;
 }
 
-# `rows` more wide rows; the binlog files that hold them.
-my $next = 0;
+# `n` more wide rows; the binlog files that hold them.
 sub bulk
 {
     my ($n) = @_;
@@ -74,7 +75,6 @@ EOT
     return files_from($from->[0]);
 }
 
-my $user = 0;
 sub singles
 {
     my ($n) = @_;
@@ -112,18 +112,28 @@ sub source
         . "  user = \"weir\"  password = \"secret\"  start = $_[0] } }";
 }
 
-# Waits until a process's position in `status` is the server's.
+# Waits until a process's position in `status` is `gtid`.
 sub wait_position
 {
-    my ($weir, $who) = @_;
-    my $gtid = $db->value('SELECT @@gtid_binlog_pos');
-    wait_for(
-        "$who reaches $gtid", 600,
-        sub {
-            ($weir->status->{$who}{line} // '') =~ /\Q$gtid\E\b/;
-        }
-    );
+    my ($weir, $who, $gtid) = @_;
+    my $end = time + 600;
+    while (($weir->status->{$who}{line} // '') !~ /\Q$gtid\E\b/) {
+        die "$who does not reach $gtid\n" if time > $end;
+        sleep 0.002;
+    }
     return;
+}
+
+# When the log said it: mariadb-binlog is up and connected within some 10 ms,
+# Weir's master and workers in 100.
+sub said_at
+{
+    my ($weir, $pattern, $from) = @_;
+    my $line = $weir->wait_log($pattern, from => $from);
+    my ($h, $m, $s) = $line =~ /T(\d+):(\d+):([\d.]+)Z/;
+    my $now = int time;
+    my $day = $now - $now % 86400;
+    return $day + $h * 3600 + $m * 60 + $s;
 }
 
 # RssAnon + RssShmem of all of its processes, in MB.
@@ -152,7 +162,12 @@ sub source_to_relay
         $weir->stop;
         my @files = $make->();
         $size = files_size(@files);
-        my $ours = timed(sub { $weir->launch; wait_position($weir, 'source') });
+        my $gtid = $db->value('SELECT @@gtid_binlog_pos');
+        my $mark = $weir->log_mark;
+        $weir->launch;
+        my $begin = said_at($weir, qr/: connected to/, $mark);
+        wait_position($weir, 'source', $gtid);
+        my $ours = time - $begin;
         my $raw = $t->make_dir("raw$round");
         my $theirs = timed(
             sub {
@@ -202,24 +217,27 @@ sub decode
 # A filled relay, then a sink on it; seconds until it has all of it.
 sub from_relay
 {
-    my ($sink, $files, $loaded) = @_;
+    my ($sink, $files, $n) = @_;
     my $list = join ', ', map { "\"$db->{dir}/data/$_\"" } @$files;
-    my $head = "pipeline shop { source { binlog { path = {$list} } }"
+    my $head = "pipeline shop { source { binlog { files = {$list} } }"
         . ' relay { size = 8g  keep = 24h  tables = {"*.*"} }'
         . ' sink none { tables = {"no.such"} null { } }';
     my $weir = $t->weir(config => "$head }");
     $weir->start;
     $weir->wait_state('source', 'ended', 600);
-    my ($last) = $weir->status->{source}{line} =~ /(0-\d+-\d+)/;
-    my $begin = time;
     my ($exit, $said) = $weir->reload("$head $sink }");
     die $said if $exit;
-    my $most = 0;
-    wait_for('the sink has it all', 600, sub {
+    my $begin = said_at($weir, qr{shop/out: running}, 0);
+    my ($rows, $most) = (0, 0);
+    while ($rows < $n) {
         my $now = memory($weir);
         $most = $now if $now > $most;
-        ($weir->status->{out}{line} // '') =~ /\Q$last\E\b/;
-    });
+        my $out = $weir->status->{out};
+        die "the sink does not take $n rows\n" . $weir->status_text
+            if time > $begin + 600 || $out->{state} eq 'stopped';
+        $rows = $out->{rows};
+        sleep 0.01;
+    }
     my $seconds = time - $begin;
     $weir->stop;
     return ($seconds, $most);
@@ -228,7 +246,7 @@ sub from_relay
 sub relay_to_null
 {
     my ($n, $verbose, $files) = @_;
-    my $seconds = median(map { (from_relay('sink out { null { format = "weir" } }', $files))[0] } 1 .. 3);
+    my $seconds = median(map { (from_relay('sink out { tables = {"*.*"} null { format = "weir" } }', $files, $n))[0] } 1 .. 3);
     row('(b) relay -> JSON -> null, bulk', sprintf('%.0f k rows/s', $n / 1000 / $seconds), '');
     row('(b) ratio to mariadb-binlog -v', sprintf('%.2f', $verbose / $seconds), 'wanted >= 3.5');
     return;
@@ -241,16 +259,16 @@ sub relay_to_redis
     my ($n, $files) = @_;
     my $port = $redis->port;
     my $depth = 1000;
-    my $sink = "sink out { events = $depth  redis { host = \"127.0.0.1\"  port = $port"
+    my $sink = "sink out { tables = {\"*.*\"}  events = $depth  redis { host = \"127.0.0.1\"  port = $port"
         . '  key = "wide:{id}" } }';
     my (@ours, $most);
     for (1 .. 3) {
         $redis->ask('FLUSHALL');
-        my ($seconds, $memory) = from_relay($sink, $files);
+        my ($seconds, $memory) = from_relay($sink, $files, $n);
         push @ours, $n / $seconds;
         $most = $memory if !$most || $memory > $most;
     }
-    my %hash = %{ $redis->hash('wide:1000') };
+    my %hash = %{ $redis->hash($redis->ask('RANDOMKEY')) };
     my @arguments = map { my $v = $hash{$_}; $v =~ s/[^ -&(-~]/?/g; "'$_' '$v'" } sort keys %hash;
     my @theirs = map {
         $redis->ask('FLUSHALL');

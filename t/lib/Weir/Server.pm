@@ -126,15 +126,15 @@ sub status_text
     return $text;
 }
 
-# "source" and each sink => { state, pid, reason, line }, of one pipeline.
+# "source" and each sink => { state, pid, lag, rows, reason, line }, of one pipeline.
 sub status
 {
     my ($self) = @_;
     my (%found, $last);
     for my $line (split /\n/, $self->status_text) {
-        if ($line =~ /^  (\S+) +([a-z]+) +(\d+|-) +\S/) {
-            $last = $found{$1} = { state => $2, pid => $3, line => $line,
-                reason => '' };
+        if ($line =~ /^  (\S+) +([a-z]+) +(\d+|-)  +(\S+(?: \S+)?)  +(\d+|-) /) {
+            $last = $found{$1} = { state => $2, pid => $3, lag => $4,
+                rows => $5, line => $line, reason => '' };
         } elsif ($last && $line =~ /^ +`- (.*)/) {
             $last->{reason} .= $1;
         }
