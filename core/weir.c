@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "base/title.h"
+#include "config/config.h"
 #include "master/master.h"
 #include "module/load.h"
 #include "worker/worker.h"
@@ -42,7 +43,7 @@ static const char help_text[] =
 "usage: weir [-c FILE] [-p PREFIX] [-g TEXT]             start the server\n"
 "       weir [-c FILE] [-p PREFIX] [-g TEXT] -t | -T     test the configuration\n"
 "       weir [-c FILE] [-p PREFIX] [-g TEXT] -s SIGNAL   tell the running server\n"
-"       weir -h [MODULE] | -v | -V\n"
+"       weir -h [MODULE | BLOCK] | -v | -V\n"
 "\n"
 "  -c FILE    the configuration (default: " WEIR_SYSCONFDIR "/weir/weir.conf;\n"
 "             with -p: PREFIX/weir.conf)\n"
@@ -62,7 +63,8 @@ static const char help_text[] =
 "             status  what each source and sink is doing\n"
 "             stop and quit wait until the server is gone\n"
 "  -v, -V     the version; with compiler, flags, ABI and libraries\n"
-"  -h         this text; with a module's name (sink_redis), its directives\n"
+"  -h         this text; with a module's name (sink_redis), its directives;\n"
+"             with global, pipeline, relay or sink, those of that block\n"
 "\n"
 "Signals to the master: TERM stop, QUIT quit, HUP reload, USR1 reopen; INT is\n"
 "quit with daemon = off (Ctrl-C; the second time: stop), else stop.\n"
@@ -198,12 +200,13 @@ print_version(bool with_build)
 }
 
 static _Noreturn void
-print_help(const char *module)
+print_help(const char *about)
 {
-    if (module) {
-        help_module(module);
+    if (!about) {
+        fputs(help_text, stdout);
+    } else if (!conf_help(about)) {
+        help_module(about);
     }
-    fputs(help_text, stdout);
     exit(0);
 }
 

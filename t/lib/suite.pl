@@ -14,7 +14,7 @@ use TAP::Harness;
 use Time::HiRes qw(time);
 
 my $source = abs_path("$FindBin::Bin/../..");
-my $top    = $ENV{WEIR_BUILD_DIR} // "$source/build-test";
+my $top    = build_folder();
 my %option = (budget => 0);
 GetOptions(\%option, 'only=s', 'budget=f', 'list') && @ARGV <= 1
     or die "usage: t/run [--only NAME] [--budget MIN] [--list]"
@@ -111,6 +111,19 @@ sub log_tail
     splice @lines, 0, @lines - 30 if @lines > 30;
     print map { "    $_" } @wrong, "    ...\n", @lines;
     print "  all of it: $top/log/$log\n";
+}
+
+# libtool can't install into a path with a blank.
+sub build_folder
+{
+    my $dir = "$source/build-test";
+    if ($dir =~ /\s/) {
+        $dir = ($ENV{XDG_CACHE_HOME} // "$ENV{HOME}/.cache") . '/weir-test';
+    }
+    $dir = $ENV{WEIR_BUILD_DIR} // $dir;
+    die "t/run: WEIR_BUILD_DIR=\"$dir\": choose a path without blanks\n"
+        if $dir =~ /\s/;
+    return $dir;
 }
 
 sub build
