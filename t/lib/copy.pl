@@ -10,7 +10,7 @@ use File::Path qw(make_path);
 my ($source, $to) = @ARGV;
 my @list = split /\0/, -e "$source/.git" && `git --version 2>/dev/null`
     ? `cd '$source' && git -c safe.directory='*' ls-files -z -co --exclude-standard`
-    : `cd '$source' && find . -name 'build*' -prune -o -type f -print0`;
+    : `cd '$source' && find . -path './build*' -prune -o -type f -print0`;
 s{^\./}{} for @list;
 @list = grep { !m{^build(?!-aux)[^/]*/} && -e "$source/$_" } @list;
 @list or die "copy.pl: no files of a project in $source\n";
