@@ -241,7 +241,7 @@ count(struct deliverer *d)
     }
 }
 
-static void
+void
 show_position(struct deliverer *d)
 {
     struct buf gtids = { 0 };
