@@ -107,7 +107,7 @@ sub install_db
     my @user = $> == 0 ? ('--user=root') : ();
     my $said = `mariadb-install-db --no-defaults --datadir='$data' @user \\
         --auth-root-authentication-method=normal --skip-test-db \\
-        --skip-name-resolve --innodb-log-file-size=8M 2>&1`;
+        --skip-name-resolve --force --innodb-log-file-size=8M 2>&1`;
     die "mariadb-install-db: $said" if $?;
     unlink "$data/ib_logfile0.new";
     return;
