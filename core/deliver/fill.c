@@ -601,23 +601,51 @@ check_seq(struct deliverer *d, struct weir_err *err)
         (unsigned long long)d->frame.offset);
 }
 
-/* A table that this sink was given later than it was begun. */
-static void
-warn_of_gap(struct deliverer *d)
+/* A segment begins where the one before it ended, or something is missing. */
+static enum weir_status
+check_continuity(const struct deliverer *d, const struct origin *o,
+                 struct weir_err *err)
 {
-    struct arena    a = { 0 };
-    struct origin   o;
-    struct weir_err err;
+    struct gtid_set *before = gtid_set_new();
+    struct weir_err  ignored;
 
-    if (origin_parse(&a, follower_origin(d->follower), &o, &err) == WEIR_OK) {
-        const char *lacks = origin_lacks(&o, d->set.sink->set.tables);
-        if (lacks) {
-            log_warn("the relay did not keep %s in what is read now (from "
-                     "%.*s:%llu on): changes of then are not here", lacks,
-                     STR_ARG(o.file), (unsigned long long)o.file_offset);
-        }
+    const bool whole =
+        o->gtid_set.len == 0 ||
+        gtid_set_add(before, o->gtid_set, &ignored) != WEIR_OK ||
+        gtid_set_covers(d->at.gtids, before);
+    gtid_set_free(&before);
+    return whole ? WEIR_OK
+                 : weir_fail(err, WEIR_FATAL,
+                             "the relay goes on behind %.*s, and what was read "
+                             "of it ends earlier: transactions between are "
+                             "missing.  Copy the tables anew, or stop weir, "
+                             "empty %s/%s and start with adopt = on",
+                             STR_ARG(o->gtid_set), d->set.state,
+                             d->set.pipeline->name);
+}
+
+static enum weir_status
+enter_segment(struct deliverer *d, struct weir_err *err)
+{
+    struct arena  a = { 0 };
+    struct origin o;
+
+    d->segment = follower_segment(d->follower);
+    views_new_segment(d);
+    enum weir_status st =
+        origin_parse(&a, follower_origin(d->follower), &o, err);
+    const char *lacks =
+        st == WEIR_OK ? origin_lacks(&o, d->set.sink->set.tables) : NULL;
+    if (lacks) { /* a table that this sink was given later */
+        log_warn("the relay did not keep %s in what is read now (from "
+                 "%.*s:%llu on): changes of then are not here", lacks,
+                 STR_ARG(o.file), (unsigned long long)o.file_offset);
+    }
+    if (st == WEIR_OK) {
+        st = check_continuity(d, &o, err);
     }
     arena_free(&a);
+    return st == WEIR_OK ? st : weir_wrap(err, WEIR_FATAL, "relay");
 }
 
 static enum weir_status
@@ -626,9 +654,7 @@ next_frame(struct deliverer *d, struct weir_err *err)
     const enum weir_status st = follower_next(d->follower, &d->frame, err);
 
     if (st == WEIR_OK && follower_segment(d->follower) != d->segment) {
-        d->segment = follower_segment(d->follower);
-        views_new_segment(d);
-        warn_of_gap(d);
+        return enter_segment(d, err);
     }
     return st;
 }

@@ -100,7 +100,9 @@ read_last_segment(struct receiver *r, struct follower *f, struct weir_err *err)
     struct frame    frame;
     struct weir_str gtid = STR("");
 
-    enum weir_status st = follower_seek(f, relay_committed(r->relay), err);
+    const uint64_t last = relay_is_new(r->relay) ? relay_first(r->relay)
+                                                 : relay_committed(r->relay);
+    enum weir_status st = follower_seek(f, last, err);
     if (st == WEIR_OK) {
         st = follower_seek(f, follower_segment(f), err);
     }
@@ -124,15 +126,16 @@ receiver_resume(struct receiver *r, struct relay *relay, const char *dir,
     struct follower *f;
 
     r->relay = relay;
-    if (relay_is_new(relay)) {
-        return WEIR_OK;
-    }
     /* The source worker reads its own relay as any sink does, in slot 0, whose
      * sleeping word is only set while a follower waits: this one never does. */
     enum weir_status st = follower_open(dir, page_path, 0, &f, err);
     if (st == WEIR_OK) {
         st = read_last_segment(r, f, err);
         follower_close(&f);
+    }
+    /* One that has lost all its frames still says where it began. */
+    if (relay_is_new(relay) && (st == WEIR_RETRY || st == WEIR_REJECT)) {
+        return WEIR_OK;
     }
     return st == WEIR_OK ? st : weir_wrap(err, WEIR_FATAL, "resume");
 }

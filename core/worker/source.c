@@ -292,7 +292,7 @@ begin_at_sinks(struct source_worker *s, struct weir_err *err)
 
     for (size_t i = 0; i < p->nsinks && st == WEIR_OK; i++) {
         struct progress at;
-        if (!p->sinks[i].set.adopt || await_sink(s, &p->sinks[i]) ||
+        if ((p->sinks[i].set.adopt && await_sink(s, &p->sinks[i])) ||
             read_progress(s, p->sinks[i].name, &s->w.arena, &at, err) !=
                 WEIR_OK || at.gtid_set.len == 0) {
             continue;
