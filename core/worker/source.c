@@ -289,7 +289,17 @@ begin_at_sinks(struct source_worker *s, struct weir_err *err)
     const struct conf_pipeline *p = s->w.pipeline;
     struct gtid_set            *lowest = NULL;
     enum weir_status            st = WEIR_OK;
+    struct buf                  origin = { 0 };
+    struct weir_str             file;
+    uint64_t                    offset;
 
+    /* A relay that lost its frames still has where it began. */
+    receiver_position(s->receiver, &origin, &file, &offset);
+    const bool known = origin.len || file.len;
+    buf_free(&origin);
+    if (known) {
+        return WEIR_OK;
+    }
     for (size_t i = 0; i < p->nsinks && st == WEIR_OK; i++) {
         struct progress at;
         if ((p->sinks[i].set.adopt && await_sink(s, &p->sinks[i])) ||
