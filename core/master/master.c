@@ -85,7 +85,9 @@ prepare_log(const struct server *s, struct weir_err *err)
     if (fd == -1) {
         return errno == EEXIST
                    ? WEIR_OK
-                   : fail_errno(err, WEIR_FATAL, "log: open %s", s->log);
+                   : fail_errno(err, WEIR_FATAL, "log: open %s%s", s->log,
+                                errno == ENOENT ? " (make its folder first)"
+                                                : "");
     }
     enum weir_status st = WEIR_OK;
     if (s->account.is_other &&

@@ -277,8 +277,8 @@ master_signal(const struct master_options *o, const char *signal)
     const bool       is_reload = strcmp(signal, "reload") == 0;
     enum weir_status st = ask_config(&t, o, is_reload, &err);
     if (st != WEIR_OK) {
-        return complain(MASTER_FAILED, "nothing was reloaded: the running "
-                                       "server goes on as before");
+        return complain(MASTER_FAILED, "nothing was reloaded: a server that "
+                                       "runs goes on as before");
     }
     st = find_master(&t, &err);
     if (st == WEIR_DROP) {

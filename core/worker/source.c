@@ -388,6 +388,16 @@ ended(struct source_worker *s)
     }
 }
 
+static void
+stopped(struct source_worker *s, const struct weir_err *err)
+{
+    char reason[sizeof err->text + 80];
+
+    snprintf(reason, sizeof reason,
+             "%s; mend it and reload (weir -s reload) or restart", err->text);
+    worker_stopped(&s->w, reason);
+}
+
 /* True: time to end. */
 static bool
 judge(struct source_worker *s, enum weir_status st, int64_t began,
@@ -409,7 +419,7 @@ judge(struct source_worker *s, enum weir_status st, int64_t began,
         }
         return worker_retry(&s->w, &s->tries, err->text);
     }
-    worker_stopped(&s->w, err->text);
+    stopped(s, err);
     return true;
 }
 
@@ -455,7 +465,7 @@ begin_with_retries(struct source_worker *s)
             return !worker_stopping(&s->w);
         }
         if (st != WEIR_RETRY) {
-            worker_stopped(&s->w, err.text);
+            stopped(s, &err);
             return false;
         }
         if (worker_retry(&s->w, &s->tries, err.text)) {

@@ -33,6 +33,7 @@ close $secret;
 chmod 0600, "$dir/etc/mysql.pw";
 
 my $weir = $t->weir;
+$text =~ s{^user .*\n}{}m or fail('README.md names a user');
 $text =~ s{"/etc/weir/}{"$dir/etc/};
 $text =~ s{"/var/lib/weir/weir.pid"}{"$dir/var/weir.pid"};
 $text =~ s{"/var/lib/weir"}{"$weir->{dir}/state"};
