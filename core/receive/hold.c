@@ -61,17 +61,29 @@ settle(struct receiver *r)
     r->hold.active = false;
 }
 
-/* All unproved definitions end as unknown, for this reason. */
-static void
-refuse(struct receiver *r, struct known_definition *only, const char *reason)
+static bool
+is_meant(struct weir_str have, struct weir_str name)
 {
+    return name.len == 0 || str_eq_nocase(have, name);
+}
+
+/* Unproved definitions end as unknown, for this reason.  False: none did. */
+static bool
+refuse(struct receiver *r, struct weir_str schema, struct weir_str name,
+       const char *reason)
+{
+    bool any = false;
+
     for (struct known_definition *d = r->definitions; d; d = d->next) {
-        if (d->provisional && (!only || d == only)) {
+        if (d->provisional && is_meant(d->schema, schema) &&
+            is_meant(d->name, name)) {
             d->def = NULL;
             d->provisional = false;
             d->reason = arena_strdup(&d->arena, reason);
+            any = true;
         }
     }
+    return any;
 }
 
 enum weir_status
@@ -100,14 +112,16 @@ hold_abandon(struct receiver *r, struct weir_err *err)
 }
 
 enum weir_status
-hold_conflict(struct receiver *r, struct known_definition *d,
-              struct weir_str verb, struct weir_err *err)
+hold_conflict(struct receiver *r, struct weir_str schema,
+              struct weir_str name, struct weir_str verb, struct weir_err *err)
 {
-    refuse(r, d, arena_printf(&r->call,
-                              "read from information_schema, but a later "
-                              "%.*s in the log changed the table",
-                              STR_ARG(verb)));
-    return hold_abandon(r, err);
+    const bool any =
+        refuse(r, schema, name,
+               arena_printf(&r->call,
+                            "read from information_schema, but a later %.*s "
+                            "in the log may have changed the table",
+                            STR_ARG(verb)));
+    return any ? hold_abandon(r, err) : WEIR_OK;
 }
 
 enum weir_status
@@ -115,7 +129,7 @@ hold_check(struct receiver *r, struct weir_err *err)
 {
     struct hold *h = &r->hold;
 
-    if (!h->active) {
+    if (!h->active || r->txn.open) { /* half of one is never published */
         return WEIR_OK;
     }
     if (compare(buf_view(&r->at.file), r->at.offset, buf_view(&h->file),
@@ -127,7 +141,7 @@ hold_check(struct receiver *r, struct weir_err *err)
     if (clock_steady() < h->deadline) {
         return WEIR_OK;
     }
-    refuse(r, NULL, arena_printf(
+    refuse(r, STR(""), STR(""), arena_printf(
         &r->call, "read from information_schema as of %.*s:%llu, which the "
         "stream had not reached after schema_wait (%lld s)",
         STR_ARG(buf_view(&h->file)), (unsigned long long)h->offset,

@@ -88,7 +88,7 @@ struct receiver {
     size_t                   ntables, tables_room;
     struct known_definition *definitions;
     struct known_definition *describing; /* during describe() */
-    size_t                   described;
+    uint32_t                 describe_room; /* for columns of that one */
 };
 
 /* transaction.c */
@@ -142,9 +142,11 @@ void             hold_until(struct receiver *r, struct weir_str file,
                             uint64_t offset);
 /* After each transaction and heartbeat. */
 enum weir_status hold_check(struct receiver *r, struct weir_err *err);
-/* A statement names a table of an unproved definition. */
-enum weir_status hold_conflict(struct receiver *r, struct known_definition *d,
-                               struct weir_str verb, struct weir_err *err);
+/* A statement may have changed tables (no name: all of the schema; no schema:
+ * any): their definitions are refused if they are unproved.  OK: none was. */
+enum weir_status hold_conflict(struct receiver *r, struct weir_str schema,
+                               struct weir_str name, struct weir_str verb,
+                               struct weir_err *err);
 enum weir_status hold_abandon(struct receiver *r, struct weir_err *err);
 
 /* receiver.c */

@@ -225,6 +225,14 @@ feed_position(void *arg, struct weir_str gtid_set, struct weir_str file,
 {
     struct receiver *r = arg;
 
+    /* Left where the disk refused to cut it when the last connection ended. */
+    if (r->hold.active) {
+        return hold_abandon(r, err);
+    }
+    const enum weir_status cut = relay_cut(r->relay, err);
+    if (cut != WEIR_OK) {
+        return cut;
+    }
     if (!r->positioned && relay_is_new(r->relay)) {
         const enum weir_status st =
             receiver_begin(r, gtid_set, file, offset, err);
@@ -309,6 +317,13 @@ on_rotate(struct receiver *r, const struct binlog_event *ev,
         return weir_wrap(err, WEIR_FATAL, "ROTATE event");
     }
     const bool same = str_eq(rotate.file, buf_view(&r->at.file));
+    if (!same && r->txn.open) { /* no file ends in one but by a crash */
+        r->txn.gtid[0] = '\0';
+        st = transaction_rollback(r, err);
+        if (st != WEIR_OK) {
+            return st;
+        }
+    }
     r->at.file.len = 0;
     buf_str(&r->at.file, rotate.file);
     r->at.offset = rotate.position;

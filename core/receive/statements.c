@@ -21,24 +21,24 @@ on_ddl(struct receiver *r, const struct binlog_event *ev,
         if (s->kind == STATEMENT_DML || r->txn.skip) {
             continue;
         }
-        for (struct known_definition *d = r->definitions; d; d = d->next) {
-            if (d->provisional && str_eq_nocase(d->schema, t->schema) &&
-                str_eq_nocase(d->name, t->name)) {
-                return hold_conflict(r, d, s->verb, err);
-            }
+        const enum weir_status st =
+            hold_conflict(r, t->schema, t->name, s->verb, err);
+        if (st != WEIR_OK) {
+            return st;
         }
         tables_forget(r, t->schema, t->name);
     }
     if (r->txn.skip || s->kind == STATEMENT_DML) {
         return kept ? transaction_ddl(r, ev, err) : WEIR_OK;
     }
-    if (s->unsure && r->hold.active) {
-        return hold_abandon(r, err);
-    }
-    if (s->unsure) {
-        tables_forget(r, STR(""), STR(""));
-    } else if (s->kind == STATEMENT_DATABASE) {
-        tables_forget(r, s->name, STR(""));
+    if (s->unsure || s->kind == STATEMENT_DATABASE) {
+        const struct weir_str schema = s->unsure ? STR("") : s->name;
+        const enum weir_status st =
+            hold_conflict(r, schema, STR(""), s->verb, err);
+        if (st != WEIR_OK) {
+            return st;
+        }
+        tables_forget(r, schema, STR(""));
     }
     return kept ? transaction_ddl(r, ev, err) : WEIR_OK;
 }

@@ -181,9 +181,15 @@ tables_define(void *arg, struct weir_str name, struct weir_str sql_type,
     if (!d || d->def->ncolumns == BINLOG_MAX_COLUMNS) {
         return;
     }
-    if (!d->def->columns) {
-        d->def->columns = arena_array(&d->arena, BINLOG_MAX_COLUMNS,
-                                      sizeof *d->def->columns);
+    if (d->def->ncolumns == r->describe_room) {
+        const uint32_t room = r->describe_room ? r->describe_room * 2 : 16;
+        struct definition_column *more =
+            arena_array(&d->arena, room, sizeof *more);
+        if (d->def->ncolumns) {
+            memcpy(more, d->def->columns, d->def->ncolumns * sizeof *more);
+        }
+        d->def->columns = more;
+        r->describe_room = room;
     }
     d->def->columns[d->def->ncolumns++] = (struct definition_column){
         .name = arena_str(&d->arena, name),
@@ -230,6 +236,7 @@ describe(struct receiver *r, struct known_definition *d)
     d->def = arena_alloc(&d->arena, sizeof *d->def);
     d->provisional = true;
     r->describing = d;
+    r->describe_room = 0;
     const enum weir_status st =
         r->set.describe(r->set.arg, d->schema, d->name, &why);
     r->describing = NULL;

@@ -227,20 +227,23 @@ transaction_commit(struct receiver *r, struct weir_err *err)
     if (!r->txn.open) {
         return WEIR_OK;
     }
-    r->txn.open = false;
+    /* If it fails the transaction is still open: taken back, and not executed. */
+    if (r->txn.written) {
+        st = append_commit(r, err);
+    }
+    if (st != WEIR_OK) {
+        return st;
+    }
     if (r->txn.gtid[0] && !r->txn.skip) {
         st = gtid_set_add(r->at.gtids, str_of(r->txn.gtid), err);
         if (st != WEIR_OK) {
             return weir_wrap(err, WEIR_FATAL, "the executed GTIDs");
         }
     }
+    r->txn.open = false;
     if (!r->txn.written) {
         r->quiet_moves = true;
         return hold_check(r, err);
-    }
-    st = append_commit(r, err);
-    if (st != WEIR_OK) {
-        return st;
     }
     atomic_fetch_add_explicit(&r->set.page->transactions, 1,
                               memory_order_relaxed);
@@ -260,8 +263,8 @@ enum weir_status
 transaction_rollback(struct receiver *r, struct weir_err *err)
 {
     if (r->txn.written) {
-        if (r->hold.active) {
-            return hold_abandon(r, err);
+        if (r->hold.active) { /* only all of it could be cut */
+            return hold_conflict(r, STR(""), STR(""), STR("ROLLBACK"), err);
         }
         const enum weir_status st = relay_cut(r->relay, err);
         if (st != WEIR_OK) {
