@@ -130,21 +130,29 @@ arena_array(struct arena *a, size_t n, size_t size)
 }
 
 void
-arena_reset(struct arena *a)
+arena_rewind(struct arena *a, const struct arena *mark)
 {
-    for (struct arena_block *b = a->blocks; b;) {
-        struct arena_block *older = b->older;
+    while (a->blocks != mark->blocks) {
+        struct arena_block *b = a->blocks;
+        a->blocks = b->older;
         if (!REUSE || b->size > LARGEST_BLOCK) {
             free(b);
         } else {
             b->older = a->spare;
             a->spare = b;
         }
-        b = older;
     }
-    a->blocks = NULL;
-    a->next = a->end = NULL;
-    a->used = 0;
+    a->next = mark->next;
+    a->end = mark->end;
+    a->used = mark->used;
+}
+
+void
+arena_reset(struct arena *a)
+{
+    const struct arena empty = { 0 };
+
+    arena_rewind(a, &empty);
 }
 
 void

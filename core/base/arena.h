@@ -26,6 +26,9 @@ void arena_init(struct arena *a);
 /* Everything is given back; blocks of ordinary size are kept for the next use. */
 void arena_reset(struct arena *a);
 void arena_free(struct arena *a);
+/* What was taken since `*mark` was copied from `*a` is given back; there must
+ * have been no reset in between. */
+void arena_rewind(struct arena *a, const struct arena *mark);
 
 void *arena_alloc(struct arena *a, size_t size);
 /* Not zeroed: for what is filled at once. */

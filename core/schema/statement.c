@@ -325,7 +325,17 @@ read_statement(struct tokens *t, struct weir_str schema,
     static const char *const ddl[] = { "create", "alter", "drop", "rename" };
     static const char *const dml[] = { "insert", "replace", "update",
                                        "delete", "load" };
+    int                      depth = 0;
 
+    while (take_word(t, "set")) {
+        if (!take_word(t, "statement")) {
+            return;
+        }
+        while (t->kind != TOKEN_END && !at_word(t, "for")) {
+            advance(t); /* MariaDB: variables for the one statement behind it */
+        }
+        advance(t);
+    }
     for (size_t i = 0; i < sizeof ddl / sizeof *ddl; i++) {
         if (take_word(t, ddl[i])) {
             read_ddl(t, ddl[i], schema, out);
@@ -338,7 +348,17 @@ read_statement(struct tokens *t, struct weir_str schema,
             return;
         }
     }
-    if (take_word(t, "truncate")) {
+    if (take_word(t, "with")) { /* common table expressions, before DML */
+        while (t->kind != TOKEN_END && out->kind == STATEMENT_OTHER) {
+            depth += at_sign(t, '(') ? 1 : at_sign(t, ')') ? -1 : 0;
+            if (depth > 0 || (!at_word(t, "update") && !at_word(t, "delete"))) {
+                advance(t);
+                continue;
+            }
+            read_statement(t, schema, out);
+            out->unsure = true;
+        }
+    } else if (take_word(t, "truncate")) {
         out->kind = STATEMENT_TRUNCATE;
         out->verb = STR("truncate table");
         take_word(t, "table");

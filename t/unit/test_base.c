@@ -79,6 +79,15 @@ arenas(void **state)
     }
     arena_reset(&a);
     assert_int_equal(a.used, 0);
+    for (int i = 0; i < 1000; i++) {
+        char              *kept = arena_alloc(&a, 100);
+        const struct arena mark = a;
+        memset(arena_alloc(&a, (size_t)(i * i)), 0xff, (size_t)(i * i));
+        arena_rewind(&a, &mark);
+        assert_int_equal(a.used, (i + 1) * 112);
+        assert_int_equal(kept[99], 0);
+    }
+    arena_reset(&a);
     assert_string_equal(arena_printf(&a, "%d-%s", 7, "x"), "7-x");
     arena_free(&a);
 }

@@ -46,6 +46,7 @@ transaction_control(void **state)
 {
     (void)state;
     SAYS("BEGIN", "begin ");
+    SAYS("SET a = 1", "other ");
     SAYS("START TRANSACTION", "begin ");
     SAYS("COMMIT", "commit ");
     SAYS("ROLLBACK", "rollback ");
@@ -127,11 +128,29 @@ data_changed_by_statements(void **state)
     SAYS("LOAD DATA INFILE 'x' INTO TABLE x.t", "dml load x.t");
 }
 
+/* What stands before the verb. */
+static void
+prefixes(void **state)
+{
+    (void)state;
+    SAYS("SET STATEMENT max_statement_time = 0 FOR ALTER TABLE t ADD c INT",
+         "table alter table db.t");
+    SAYS("set statement a = 'for', b = 2 for set statement c = 1 for "
+         "insert into u values (1)", "dml insert db.u");
+    SAYS("SET STATEMENT a = 1", "other ");
+    SAYS("WITH c AS (SELECT a FROM b WHERE (update_id = 1)) UPDATE t SET x = 1",
+         "dml update db.t unsure");
+    SAYS("WITH c AS (SELECT 1) DELETE FROM t USING t JOIN c",
+         "dml delete db.t unsure");
+    SAYS("WITH c AS (SELECT 1) SELECT * FROM c", "other ");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(transaction_control),
+        cmocka_unit_test(prefixes),
         cmocka_unit_test(table_ddl),
         cmocka_unit_test(no_tables),
         cmocka_unit_test(comments_and_quotes),
