@@ -123,6 +123,13 @@ answer_expand(struct weir_batch *pub, size_t i, const struct weir_template *t,
     if (!of_before && ev->before && ev->after) {
         image = completed(d, bt, ev);
     }
+    for (size_t p = 0; p < t->nparts && !image; p++) {
+        if (bt->columns[p] != UINT32_MAX) {
+            return weir_fail(err, WEIR_REJECT,
+                             "\"%s\": the event has no %s image to fill it in "
+                             "from", t->source, of_before ? "before" : "after");
+        }
+    }
     d->scratch.len = 0;
     const enum weir_status st =
         template_expand(t, bt->columns, ev->table, image, &d->scratch, err);

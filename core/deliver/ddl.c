@@ -26,6 +26,8 @@ parse_frame(struct deliverer *d, const struct frame *f,
         &ev, err);
     if (st == WEIR_OK) {
         st = binlog_query_parse(&ev, &d->batch.arena, query, err);
+    }
+    if (st == WEIR_OK) {
         query->text = statement_text(&d->batch.arena, query);
     }
     return st == WEIR_OK ? st

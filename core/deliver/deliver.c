@@ -116,14 +116,6 @@ deliver_open(struct deliverer *d, struct weir_err *err)
 
 /* ---- Steps */
 
-static bool
-has_waited(const struct deliverer *d)
-{
-    const int64_t wait = d->set.sink->batching.wait_ms * 1000;
-
-    return wait == 0 || clock_steady() - d->written_at >= wait;
-}
-
 static void
 show_caught_up(struct deliverer *d, bool idle)
 {
@@ -151,8 +143,9 @@ deliver_step(struct deliverer *d, struct weir_err *err)
         return filled;
     }
     const bool quiet = d->batch.n == 0;
-    if (quiet && (!d->moved || !checkpoint_due(d, d->written_at,
-                                               d->written_offset))) {
+    /* A checkpoint among transactions that are left out would forget that. */
+    if (quiet && (!d->moved || d->catching_up ||
+                  !checkpoint_due(d, d->written_at, d->written_offset))) {
         show_caught_up(d, idle);
         batch_reset(d);
         return idle ? WEIR_DROP : WEIR_OK;

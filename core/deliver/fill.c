@@ -16,6 +16,10 @@
 #include "base/str.h"
 #include "relay/origin.h"
 
+/* Of the relay in one go: so that who finds little that its sink wants still
+ * shows itself, sees that it has to end, and moves its checkpoint. */
+enum { READ_MOST = 4 << 20, MOST_BLOCKS = 16 };
+
 /* ---- Room */
 
 static void
@@ -50,18 +54,8 @@ is_full(const struct deliverer *d)
     const struct weir_batching *limit = &d->set.sink->batching;
 
     return d->batch.n >= (size_t)limit->events ||
+           d->batch.nblocks >= MOST_BLOCKS || /* for a row each, maybe */
            d->batch.bytes + d->batch.arena.used >= (size_t)limit->bytes;
-}
-
-/* Rows that a filter left out took memory too; nothing points to it. */
-static void
-forget_filtered(struct deliverer *d)
-{
-    if (d->batch.n == 0 &&
-        d->batch.arena.used >= (size_t)d->set.sink->batching.bytes) {
-        arena_reset(&d->batch.arena);
-        d->batch_txn = NULL;
-    }
 }
 
 /* ---- Transactions */
@@ -115,13 +109,38 @@ before_skip_end(const struct deliverer *d)
     return c < 0 || (c == 0 && d->txn->offset < d->skip_offset);
 }
 
+/* What is read from its first segment on begins in the middle of one that is
+ * longer than a segment. */
+static enum weir_status
+half_transaction(struct deliverer *d, struct weir_err *err)
+{
+    if (d->skip) {
+        return weir_fail(
+            err, WEIR_FATAL,
+            "the relay begins in the middle of transaction %.*s (%.*s:%llu), "
+            "which the sink does not have: what came before is not here.  Stop "
+            "weir, empty %s/%s and start with adopt = on, so that it is read "
+            "from the source again; or copy the tables anew",
+            STR_ARG(d->txn->gtid), STR_ARG(d->txn->file),
+            (unsigned long long)d->txn->offset, d->set.state,
+            d->set.pipeline->name);
+    }
+    log_warn("the relay begins in the middle of transaction %.*s "
+             "(%.*s:%llu), which is left out", STR_ARG(d->txn->gtid),
+             STR_ARG(d->txn->file), (unsigned long long)d->txn->offset);
+    d->skipping = true;
+    return WEIR_OK;
+}
+
 static enum weir_status
 begin_transaction(struct deliverer *d, const struct frame *f,
                   struct weir_err *err)
 {
+    const bool             goes_on = f->flags & FRAME_CONTINUED;
+    const bool             half = goes_on && !d->txn && d->from_segment;
     const enum weir_status st = take_head(d, f, err);
 
-    if (st != WEIR_OK || (f->flags & FRAME_CONTINUED)) {
+    if (st != WEIR_OK || (goes_on && !half)) {
         return st;
     }
     d->txn_has_events = false;
@@ -130,6 +149,10 @@ begin_transaction(struct deliverer *d, const struct frame *f,
         d->skipping = d->txn->gtid.len ? gtid_set_has(d->skip, d->txn->gtid)
                                        : before_skip_end(d);
     }
+    if (half && !d->skipping) {
+        return half_transaction(d, err);
+    }
+    d->catching_up &= d->skipping;
     return WEIR_OK;
 }
 
@@ -411,10 +434,15 @@ walk_frame(struct deliverer *d, bool *full, struct weir_err *err)
 
     for (;;) {
         const bool               was_full = is_full(d);
+        txn_of_batch(d);
+        const struct arena       mark = d->batch.arena;
         const struct binlog_rows saved = d->rows;
         const bool               first = !d->txn_has_events;
         bool                     added;
         const enum weir_status   st = next_row(d, &added, err);
+        if (!added) { /* it took memory too; nothing points to it */
+            arena_rewind(&d->batch.arena, &mark);
+        }
         if (st == WEIR_DROP) {
             break;
         }
@@ -428,7 +456,6 @@ walk_frame(struct deliverer *d, bool *full, struct weir_err *err)
             *full = true;
             break;
         }
-        forget_filtered(d);
         d->at.next_row = d->rows.next;
     }
     if (!*full) {
@@ -558,17 +585,18 @@ take_frame(struct deliverer *d, struct weir_err *err)
     return st;
 }
 
-/* DDL goes alone: before it what is there, behind it what comes. */
+/* DDL goes alone: before it what is there, behind it what comes.  One that the
+ * sink does not want ends nothing: in the middle of a transaction, more events
+ * have to follow. */
 static enum weir_status
 take_ddl(struct deliverer *d, bool *ends, struct weir_err *err)
 {
-    bool added = false;
+    const struct arena mark = d->batch.arena;
+    const size_t       had = d->batch.n;
+    const bool         first = !d->txn_has_events;
+    bool               added = false;
+    enum weir_status   st = WEIR_OK;
 
-    *ends = true;
-    if (d->batch.n > 0) {
-        return follower_seek(d->follower, d->frame.offset, err);
-    }
-    enum weir_status st = WEIR_OK;
     if (!d->skipping) {
         d->frame_block = follower_block(d->follower);
         block_ref(d->frame_block);
@@ -577,9 +605,17 @@ take_ddl(struct deliverer *d, bool *ends, struct weir_err *err)
             st = fill_ddl(d, &d->frame, &added, err);
         }
         fill_leave_frame(d);
+        if (!added) {
+            arena_rewind(&d->batch.arena, &mark);
+        }
+    }
+    *ends = added;
+    if (st == WEIR_OK && added && had > 0) {
+        d->batch.n = had; /* it is the next batch's */
+        d->txn_has_events = !first;
+        return follower_seek(d->follower, d->frame.offset, err);
     }
     if (st == WEIR_OK) {
-        *ends = added;
         d->at.next = d->frame.next;
         d->at.next_row = 0;
     }
@@ -659,22 +695,38 @@ next_frame(struct deliverer *d, struct weir_err *err)
     return st;
 }
 
+/* Between frames: enough for now.  Where events of a transaction were given,
+ * its last one has to be known as such. */
+static bool
+is_enough(const struct deliverer *d, uint64_t began)
+{
+    if (d->at.next - began >= READ_MOST) {
+        page_beat(d->set.page);
+        const bool begun = d->at.head != 0 && d->txn_has_events;
+        return !begun && (d->batch.n == 0 || (d->at.head == 0 &&
+                                              has_waited(d)));
+    }
+    return d->at.head == 0 && is_full(d);
+}
+
 enum weir_status
 fill(struct deliverer *d, bool *idle, struct weir_err *err)
 {
     const enum weir_share share = d->set.sink->batching.share;
+    const uint64_t        began = d->at.next;
     bool                  full = false, ends = false;
 
     *idle = false;
     while (!full && !ends) {
         enum weir_status st = WEIR_OK;
         if (!d->in_frame) {
-            if (is_full(d) && d->at.head == 0) {
+            if (is_enough(d, began)) {
                 break;
             }
             st = next_frame(d, err);
             if (st == WEIR_DROP) {
                 *idle = true;
+                d->catching_up = false;
                 return WEIR_OK;
             }
             if (st == WEIR_OK && d->frame.type == FRAME_DDL) {

@@ -111,6 +111,7 @@ struct deliverer {
     struct twoslot       *local;
 
     struct view   *views;
+    size_t         nviews;
     struct frames *by_frame; /* table frames of this segment: their view */
     uint64_t       segment;
 
@@ -129,6 +130,9 @@ struct deliverer {
     uint64_t         skip_offset;
     uint64_t         skip_until; /* or frames before this one */
     bool             skipping; /* the present transaction is one */
+    bool             catching_up; /* none that is not has been met yet */
+    bool             from_segment; /* read from a segment's first frame on */
+    uint64_t         now; /* where a new sink began, if from now on */
     bool             started, is_new;
 
     /* The row frame that is being walked. */
@@ -168,6 +172,9 @@ enum weir_status view_of_name(struct deliverer *d, struct weir_str schema,
 bool view_routed(const struct deliverer *d, struct weir_str schema,
                  struct weir_str name);
 void views_new_segment(struct deliverer *d);
+/* Between batches: lets go of them all, to be made anew, once there are many
+ * more than tables in use: of tables that were altered, or dropped. */
+void views_trim(struct deliverer *d);
 void views_free(struct deliverer *d);
 
 /* fill.c */
@@ -189,6 +196,8 @@ void             show_position(struct deliverer *d);
 /* Each second, and before much of the relay is held for what is done. */
 bool checkpoint_due(const struct deliverer *d, int64_t then,
                     uint64_t offset_then);
+/* As long as the sink's `wait` says, since the last batch. */
+bool             has_waited(const struct deliverer *d);
 void             place_free(struct place *p);
 
 /* answer.c */

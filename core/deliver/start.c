@@ -36,10 +36,12 @@ ask_sink(struct deliverer *d, struct weir_err *err)
                          (unsigned long long)d->epoch);
     }
     const char *was = d->set.sink->set.was;
-    if (st == WEIR_OK && !d->has_found && was && !d->started) {
+    /* Until something is stored under the new name. */
+    if (st == WEIR_OK && !d->has_found && was) {
         char old[140];
         snprintf(old, sizeof old, "%s/%s", d->set.pipeline->name, was);
-        st = m->restore(d->sink.self, str_of(old), WEIR_ALL_SLOTS, err);
+        st = m->restore(d->sink.self, str_of(old),
+                        d->started ? 0 : WEIR_ALL_SLOTS, err);
     }
     return st == WEIR_OK ? st : weir_wrap(err, st, "restore");
 }
@@ -124,6 +126,7 @@ skip_nothing(struct deliverer *d)
     d->skip_offset = 0;
     d->skip_until = 0;
     d->seq_floor = 0;
+    d->catching_up = d->from_segment = false;
 }
 
 /* To the oldest frame; its segment's origin.  DROP: the relay is empty. */
@@ -192,6 +195,7 @@ start_by_gtid(struct deliverer *d, const struct progress *p,
         buf_str(&d->skip_file, p->file);
         d->skip_offset = p->file_offset;
         d->seq_floor = p->seq;
+        d->catching_up = d->from_segment = true;
         log_info("goes on behind %.*s (%.*s:%llu), found by %s%s",
                  STR_ARG(p->gtid_set), STR_ARG(p->file),
                  (unsigned long long)p->file_offset,
@@ -233,7 +237,8 @@ start_now(struct deliverer *d, struct weir_err *err)
 {
     struct arena   a = { 0 };
     struct origin  o;
-    const uint64_t end = follower_published(d->follower);
+    /* After a RETRY nothing is stored yet, and "now" is still what it was. */
+    const uint64_t end = d->now ? d->now : follower_published(d->follower);
 
     enum weir_status st = follower_seek(d->follower, end, err);
     if (st == WEIR_OK) {
@@ -248,7 +253,8 @@ start_now(struct deliverer *d, struct weir_err *err)
     if (st == WEIR_OK) {
         st = set_place(d, follower_offset(d->follower), 0, o.gtid_set, o.file,
                        o.file_offset, err);
-        d->skip_until = end;
+        d->now = d->skip_until = end;
+        d->catching_up = d->from_segment = true;
     }
     arena_free(&a);
     return st == WEIR_RETRY ? WEIR_DROP : st;
@@ -273,6 +279,7 @@ start_new(struct deliverer *d, struct weir_err *err)
                                "with what comes", lacks)
                    : set_place(d, first, 0, o.gtid_set, o.file, o.file_offset,
                                err);
+        d->from_segment = true;
     }
     arena_free(&a);
     return st;

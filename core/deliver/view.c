@@ -12,10 +12,13 @@
 #include "base/err.h"
 #include "base/str.h"
 
+enum { SPARE_VIEWS = 1024 };
+
 /* Table frames of the present segment: a few, so a list will do until it is
  * long, when the one found last is tried first. */
 struct frames {
     size_t   n, room, last;
+    size_t   most; /* of any segment so far */
     struct { uint64_t offset; struct view *view; } *items;
 };
 
@@ -24,6 +27,9 @@ views_new_segment(struct deliverer *d)
 {
     if (!d->by_frame) {
         d->by_frame = xcalloc(1, sizeof *d->by_frame);
+    }
+    if (d->by_frame->n > d->by_frame->most) {
+        d->by_frame->most = d->by_frame->n;
     }
     d->by_frame->n = d->by_frame->last = 0;
 }
@@ -328,6 +334,14 @@ view_free(struct deliverer *d, struct view *v)
     free(v);
 }
 
+static void
+keep_view(struct deliverer *d, struct view *v)
+{
+    v->next = d->views;
+    d->views = v;
+    d->nviews++;
+}
+
 static enum weir_status
 view_make(struct deliverer *d, struct weir_str payload, uint64_t version,
           struct view **out, struct weir_err *err)
@@ -351,20 +365,39 @@ view_make(struct deliverer *d, struct weir_str payload, uint64_t version,
         view_free(d, v);
         return st;
     }
-    v->next = d->views;
-    d->views = v;
+    keep_view(d, v);
     *out = v;
     return WEIR_OK;
 }
 
-void
-views_free(struct deliverer *d)
+static void
+drop_views(struct deliverer *d)
 {
     while (d->views) {
         struct view *v = d->views;
         d->views = v->next;
         view_free(d, v);
     }
+    d->nviews = 0;
+}
+
+void
+views_trim(struct deliverer *d)
+{
+    struct frames *f = d->by_frame;
+
+    if (!f || d->in_frame ||
+        d->nviews <= SPARE_VIEWS + 2 * (f->most > f->n ? f->most : f->n)) {
+        return;
+    }
+    drop_views(d);
+    views_new_segment(d);
+}
+
+void
+views_free(struct deliverer *d)
+{
+    drop_views(d);
     if (d->by_frame) {
         free(d->by_frame->items);
         free(d->by_frame);
@@ -372,13 +405,26 @@ views_free(struct deliverer *d)
     }
 }
 
-/* The same definition again, as each segment repeats it, is the same view. */
+/* The same definition again, as each segment repeats it, is the same view; so is
+ * that of another table id, which servers give anew whenever they open a table
+ * again.  See table_frame.c for where it stands. */
+static bool
+same_definition(struct weir_str a, struct weir_str b)
+{
+    enum { ID_AT = 6, ID_BYTES = 6 };
+
+    return a.len == b.len && a.len > ID_AT + ID_BYTES &&
+           memcmp(a.data, b.data, ID_AT) == 0 &&
+           memcmp(a.data + ID_AT + ID_BYTES, b.data + ID_AT + ID_BYTES,
+                  a.len - ID_AT - ID_BYTES) == 0;
+}
+
 static struct view *
 same_again(struct deliverer *d, struct weir_str payload)
 {
     struct view *v = d->views;
 
-    while (v && !str_eq(v->payload, payload)) {
+    while (v && !same_definition(v->payload, payload)) {
         v = v->next;
     }
     return v;
@@ -465,20 +511,13 @@ bare_view(struct deliverer *d, struct weir_str schema, struct weir_str name)
     return v;
 }
 
-static void
-keep_view(struct deliverer *d, struct view *v)
-{
-    v->next = d->views;
-    d->views = v;
-}
-
 enum weir_status
 view_by_name(struct deliverer *d, struct weir_str schema, struct weir_str name,
              struct view **out, struct weir_err *err)
 {
     struct view *v = find_by_name(d, schema, name);
 
-    if (!v || !v->out || v->name_only) {
+    if (!v || v->name_only) {
         v = bare_view(d, schema, name);
         const enum weir_status st = v->wanted ? prepare(d, v, err) : WEIR_OK;
         if (st != WEIR_OK) {

@@ -37,6 +37,7 @@ batch_reset(struct deliverer *d)
     b->n = b->bytes = b->nverdicts = 0;
     b->done = false;
     d->batch_txn = NULL;
+    views_trim(d);
     d->first = d->at.next;
     d->first_row = d->at.next_row;
 }
@@ -70,7 +71,7 @@ make_checkpoint(struct deliverer *d)
         .first_row = d->first_row,
         .next = d->at.next,
         .next_row = d->at.next_row,
-        .head = d->at.head,
+        .head = d->txn_has_events ? d->at.head : 0,
         .seq = d->seq,
         .gtid_set = buf_view(&gtids),
         .file = buf_view(&d->at.file),
@@ -91,6 +92,14 @@ checkpoint_due(const struct deliverer *d, int64_t then, uint64_t offset_then)
     const uint64_t most = (uint64_t)d->set.pipeline->relay.size / 16;
 
     return d->at.next - offset_then > most || clock_steady() - then >= SECOND;
+}
+
+bool
+has_waited(const struct deliverer *d)
+{
+    const int64_t wait = d->set.sink->batching.wait_ms * 1000;
+
+    return wait == 0 || clock_steady() - d->written_at >= wait;
 }
 
 enum weir_status
@@ -271,13 +280,16 @@ write_batch(struct deliverer *d, struct weir_err *err)
     if (b->n > 0) {
         page_set_text(d->set.page, PAGE_WRITING, STR(""));
     }
+    d->written_at = clock_steady();
+    d->written_offset = d->at.next;
+    if (d->sink.module->commit && (b->head.pub.flags & WEIR_TXN_OPEN)) {
+        return WEIR_OK; /* the sink may still lose it: commit() comes later */
+    }
     const struct buf before = d->stored;
     d->stored = b->checkpoint;
     b->checkpoint = before;
     d->moved = false;
     d->unsaved = true;
-    d->written_at = clock_steady();
-    d->written_offset = d->at.next;
     if (checkpoint_due(d, d->saved_at, d->saved_offset)) {
         show_position(d);
         st = save_checkpoint(d, err);

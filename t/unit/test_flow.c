@@ -1,0 +1,560 @@
+/*
+ * test_flow.c - events in, through receiver, relay and deliverer, batches out:
+ * what is stored where in mid-transaction, and what memory it takes.
+ */
+#include "unit.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/str.h"
+#include "deliver/internal.h"
+#include "log_text.h"
+#include "receive/receiver.h"
+#include "relay/identity.h"
+#include "relay/relay.h"
+
+enum { GTID = 162, TABLE_MAP = 19, WRITE_ROWS = 23, XID = 16, QUERY = 2 };
+
+/* ---- What is fed */
+
+static struct {
+    char             state[64], dir[96], relay_dir[128], page[128];
+    struct relay    *relay;
+    struct receiver *receiver;
+    uint32_t         log_pos;
+    uint64_t         seq;
+    struct worker_page page_in, page_out;
+    struct weir_err  err;
+} in;
+
+static enum weir_status
+feed(uint8_t type, const struct buf *body)
+{
+    struct buf ev = { 0 };
+    uint8_t    head[19] = { 0 };
+
+    in.log_pos += (uint32_t)(sizeof head + body->len);
+    head[4] = type;
+    put_le32(head + 5, 1);
+    put_le32(head + 9, (uint32_t)(sizeof head + body->len));
+    put_le32(head + 13, in.log_pos);
+    buf_add(&ev, head, sizeof head);
+    buf_add(&ev, body->data, body->len);
+    const enum weir_status st = receiver_feed_ops.binlog(
+        in.receiver, ev.data, ev.len, &in.err);
+    buf_free(&ev);
+    return st;
+}
+
+static void
+add(struct buf *b, uint64_t v, int bytes)
+{
+    for (int i = 0; i < bytes; i++) {
+        buf_byte(b, (char)(v >> 8 * i));
+    }
+}
+
+#define FEEDS(type, body) assert_int_equal(feed(type, body), WEIR_OK)
+
+static void
+feed_gtid(uint64_t seq)
+{
+    struct buf b = { 0 };
+
+    add(&b, seq, 8);
+    add(&b, 0, 4 + 1 + 6);
+    FEEDS(GTID, &b);
+    buf_free(&b);
+}
+
+static void
+feed_map(uint64_t id, const char *name)
+{
+    struct buf b = { 0 };
+
+    add(&b, id, 6);
+    add(&b, 0, 2);
+    add(&b, 2, 1);
+    buf_text(&b, "db");
+    add(&b, 0, 1);
+    add(&b, strlen(name), 1);
+    buf_text(&b, name);
+    add(&b, 0, 1);
+    add(&b, 2, 1);
+    add(&b, 3, 1);   /* INT */
+    add(&b, 252, 1); /* BLOB with a length of 4 bytes */
+    add(&b, 1, 1);
+    add(&b, 4, 1);
+    add(&b, 0, 1);
+    add(&b, 1, 1); /* signedness */
+    add(&b, 1, 1);
+    add(&b, 0, 1);
+    add(&b, 2, 1); /* default charset: binary */
+    add(&b, 1, 1);
+    add(&b, 63, 1);
+    add(&b, 4, 1); /* names */
+    add(&b, 4, 1);
+    add(&b, 1, 1);
+    buf_text(&b, "i");
+    add(&b, 1, 1);
+    buf_text(&b, "b");
+    FEEDS(TABLE_MAP, &b);
+    buf_free(&b);
+}
+
+static void
+feed_row(uint64_t id, uint32_t i, size_t size)
+{
+    struct buf b = { 0 };
+
+    add(&b, id, 6);
+    add(&b, 1, 2);
+    add(&b, 2, 1);
+    add(&b, 3, 1);
+    add(&b, 0, 1);
+    add(&b, i, 4);
+    add(&b, size, 4);
+    memset(buf_need(&b, size + 1), 'x', size);
+    b.len += size;
+    FEEDS(WRITE_ROWS, &b);
+    buf_free(&b);
+}
+
+static void
+feed_query(const char *text)
+{
+    struct buf b = { 0 };
+
+    add(&b, 0, 8);
+    add(&b, 2, 1);
+    add(&b, 0, 4);
+    buf_text(&b, "db");
+    add(&b, 0, 1);
+    buf_text(&b, text);
+    FEEDS(QUERY, &b);
+    buf_free(&b);
+}
+
+static enum weir_status
+feed_xid(void)
+{
+    struct buf b = { 0 };
+
+    add(&b, 7, 8);
+    const enum weir_status st = feed(XID, &b);
+    buf_free(&b);
+    return st;
+}
+
+static void
+publish(void)
+{
+    assert_int_equal(receiver_feed_ops.flush(in.receiver, &in.err), WEIR_OK);
+}
+
+static void
+connect_source(void)
+{
+    struct buf log = log_read("mariadb1011_alltypes.binlog");
+    const size_t len = get_le32(log.data + 4 + 9);
+
+    assert_int_equal(receiver_feed_ops.position(in.receiver, STR(""),
+                                                STR("bin.000001"), 4, &in.err),
+                     WEIR_OK);
+    log.data[4 + len - 5] = 0; /* no checksums */
+    assert_int_equal(receiver_feed_ops.binlog(in.receiver, log.data + 4, len,
+                                              &in.err), WEIR_OK);
+    buf_free(&log);
+}
+
+static void
+box_up(int64_t segment)
+{
+    const char *tmp = getenv("TMPDIR");
+    uint8_t     id[IDENTITY_BYTES];
+    char        path[160];
+
+    memset(&in, 0, sizeof in);
+    snprintf(in.state, sizeof in.state, "%s/weir-flow.XXXXXX",
+             tmp ? tmp : "/tmp");
+    assert_non_null(mkdtemp(in.state));
+    snprintf(path, sizeof path, "mkdir %s/run %s/p", in.state, in.state);
+    assert_int_equal(system(path), 0);
+    snprintf(path, sizeof path, "%s/p/id", in.state);
+    assert_int_equal(identity_make(path, id, &in.err), WEIR_OK);
+    snprintf(in.relay_dir, sizeof in.relay_dir, "%s/p/relay", in.state);
+    snprintf(in.page, sizeof in.page, "%s/run/p.relay", in.state);
+    const struct receiver_settings receiver = {
+        .max_event = 64 << 20, .retain_bytes = 1 << 20, .page = &in.page_in,
+    };
+    in.receiver = receiver_new(&receiver);
+    struct relay_settings relay = {
+        .dir = in.relay_dir, .page_path = in.page, .segment_size = segment,
+        .size = 1 << 30, .origin = receiver_origin, .arg = in.receiver,
+    };
+    memcpy(relay.pipeline_id, id, sizeof id);
+    assert_int_equal(relay_open(&relay, &in.relay, &in.err), WEIR_OK);
+    assert_int_equal(receiver_resume(in.receiver, in.relay, in.relay_dir,
+                                     in.page, &in.err), WEIR_OK);
+    connect_source();
+}
+
+static void
+box_down(void)
+{
+    char command[128];
+
+    relay_close(&in.relay, true, &in.err);
+    receiver_free(&in.receiver);
+    snprintf(command, sizeof command, "rm -r %s", in.state);
+    assert_int_equal(system(command), 0);
+}
+
+/* ---- The sink */
+
+static struct {
+    char   got[1 << 16];   /* "1 2( 3)": first and last in their transaction */
+    size_t len, tables, largest, commits;
+    enum weir_status next; /* of the next write() */
+} out;
+
+static enum weir_status
+sink_table(void *self, const struct weir_table *t, void **slot,
+           struct weir_err *err)
+{
+    (void)self, (void)t, (void)slot, (void)err;
+    out.tables++;
+    return WEIR_OK;
+}
+
+static enum weir_status
+sink_write(void *self, struct weir_batch *b, struct weir_err *err)
+{
+    const enum weir_status st = out.next;
+
+    (void)self;
+    out.next = WEIR_OK;
+    if (st != WEIR_OK) {
+        return weir_fail(err, st, "as the test says");
+    }
+    out.largest = b->nevents > out.largest ? b->nevents : out.largest;
+    for (size_t i = 0; i < b->nevents; i++) {
+        const struct weir_event *ev = b->events[i];
+        if (out.len + 64 < sizeof out.got) {
+            out.len += (size_t)snprintf(
+                out.got + out.len, 64, "%s%lld%s ",
+                ev->flags & WEIR_FIRST_IN_TXN ? "(" : "",
+                ev->after ? (long long)ev->after[0].i : -1,
+                ev->flags & WEIR_LAST_IN_TXN ? ")" : "");
+        }
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status
+sink_commit(void *self, struct weir_batch *b, struct weir_err *err)
+{
+    (void)self, (void)b, (void)err;
+    out.commits++;
+    return WEIR_OK;
+}
+
+static enum weir_status
+drop_odd(void *self, void *slot, const struct weir_event *ev,
+         struct weir_err *err)
+{
+    (void)self, (void)slot, (void)err;
+    return ev->after[0].i % 2 ? WEIR_DROP : WEIR_OK;
+}
+
+static struct weir_module sink = { .stage = WEIR_SINK, .name = "test",
+                                   .version = "0", .table = sink_table,
+                                   .write = sink_write };
+static const struct weir_module filter = { .stage = WEIR_FILTER,
+                                           .name = "odd", .filter = drop_odd };
+static struct conf_stage    stage = { .name = "odd",
+                                      .use = { .module = &filter } };
+static struct conf_sink     sink_conf = { .name = "s" };
+static struct conf_pipeline pipeline = { .name = "p", .nsinks = 1,
+                                         .sinks = &sink_conf };
+
+static struct deliverer *
+start(int64_t events, int64_t from, bool filtered)
+{
+    struct weir_err err = { .text = "" };
+
+    memset(&out, 0, sizeof out);
+    pipeline.relay.size = 1 << 30;
+    sink_conf.use.module = &sink;
+    sink_conf.set.start = from;
+    sink_conf.stages = &stage;
+    sink_conf.nstages = filtered;
+    sink_conf.batching = (struct weir_batching){
+        .events = events, .bytes = 64 << 20, .share = WEIR_BY_KEY };
+    const struct deliver_settings settings = {
+        .pipeline = &pipeline, .sink = &sink_conf, .state = in.state,
+        .page = &in.page_out, .stop_fd = -1,
+    };
+    struct deliverer *d = deliver_new(&settings);
+    if (deliver_open(d, &err) != WEIR_OK || deliver_start(d, &err) != WEIR_OK) {
+        fail_msg("%s", err.text);
+    }
+    return d;
+}
+
+static enum weir_status
+step(struct deliverer *d)
+{
+    struct weir_err        err = { .text = "" };
+    const enum weir_status st = deliver_step(d, &err);
+
+    if (st != WEIR_OK && st != WEIR_DROP && st != WEIR_RETRY) {
+        fail_msg("%s", err.text);
+    }
+    return st;
+}
+
+static void
+run_all(struct deliverer *d)
+{
+    while (step(d) == WEIR_OK) {
+    }
+}
+
+/* ---- Tests */
+
+static void
+transaction(uint64_t seq, uint32_t first, uint32_t n, size_t size)
+{
+    feed_gtid(seq);
+    feed_map(10, "t");
+    for (uint32_t i = 0; i < n; i++) {
+        feed_row(10, first + i, size);
+    }
+}
+
+static void
+limit_files(rlim_t bytes)
+{
+    const struct rlimit limit = { bytes, RLIM_INFINITY };
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* The disk is full when a segment has to begin for the commit. */
+static void
+commit_that_fails_is_read_again(void **state)
+{
+    enum { N = 500 };
+    unsigned failed = 0;
+    bool     again = false;
+
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN);
+    box_up(4096);
+    for (uint64_t seq = 1; seq <= N; seq++) {
+        transaction(seq, (uint32_t)seq, 1, 128 + seq * 37 % 600);
+        limit_files(again ? RLIM_INFINITY : 1);
+        const enum weir_status st = feed_xid();
+        limit_files(RLIM_INFINITY);
+        again = st != WEIR_OK;
+        if (again) {
+            struct buf      gtids = { 0 };
+            struct weir_str file;
+            uint64_t        offset;
+            char            want[32];
+            assert_int_equal(st, WEIR_RETRY);
+            assert_int_equal(receiver_disconnected(in.receiver, &in.err),
+                             WEIR_OK);
+            receiver_position(in.receiver, &gtids, &file, &offset);
+            buf_byte(&gtids, '\0');
+            snprintf(want, sizeof want, "0-1-%d", (int)seq - 1);
+            assert_string_equal(gtids.data, want);
+            buf_free(&gtids);
+            connect_source();
+            seq--;
+            failed++;
+        } else {
+            publish();
+        }
+    }
+    assert_true(failed > 2);
+    struct deliverer *d = start(1000, CONF_START_RELAY, false);
+    run_all(d);
+    deliver_close(&d);
+    const char *p = out.got;
+    for (int i = 1; i <= N; i++) {
+        char want[16];
+        const int n = snprintf(want, sizeof want, "(%d) ", i);
+        assert_memory_equal(p, want, n);
+        p += n;
+    }
+    assert_int_equal(*p, '\0');
+    box_down();
+}
+
+/* What write() took is not kept before commit(). */
+static void
+nothing_is_stored_before_commit(void **state)
+{
+    (void)state;
+    box_up(1 << 20);
+    sink.commit = sink_commit;
+    struct weir_err err;
+    transaction(1, 1, 6, 10);
+    assert_int_equal(feed_xid(), WEIR_OK);
+    publish();
+    struct deliverer *d = start(2, CONF_START_RELAY, false);
+    assert_int_equal(step(d), WEIR_OK);
+    assert_string_equal(out.got, "(1 2 ");
+    assert_int_equal(out.commits, 0);
+    out.next = WEIR_RETRY;
+    assert_int_equal(step(d), WEIR_RETRY);
+    assert_int_equal(deliver_start(d, &err), WEIR_OK);
+    run_all(d);
+    assert_string_equal(out.got, "(1 2 (1 2 3 4 5 6) ");
+    assert_int_equal(out.commits, 1);
+    deliver_close(&d);
+    sink.commit = NULL;
+    box_down();
+}
+
+/* The last segment begins in the middle of a transaction. */
+static void
+now_is_behind_half_a_transaction(void **state)
+{
+    (void)state;
+    box_up(4096);
+    transaction(1, 1, 9, 900);
+    assert_int_equal(feed_xid(), WEIR_OK);
+    publish();
+    struct deliverer *d = start(2, CONF_START_NOW, false);
+    transaction(2, 20, 2, 10);
+    assert_int_equal(feed_xid(), WEIR_OK);
+    publish();
+    out.next = WEIR_RETRY;
+    assert_int_equal(step(d), WEIR_RETRY);
+    struct weir_err err;
+    transaction(3, 30, 1, 10);
+    assert_int_equal(feed_xid(), WEIR_OK);
+    publish();
+    assert_int_equal(deliver_start(d, &err), WEIR_OK);
+    run_all(d);
+    assert_string_equal(out.got, "(20 21) (30) ");
+    deliver_close(&d);
+    box_down();
+}
+
+/* Rows of little use far from each other: not as many blocks in memory. */
+static void
+rare_rows_hold_little(void **state)
+{
+    (void)state;
+    box_up(64 << 20);
+    for (uint64_t seq = 1; seq <= 60; seq++) {
+        transaction(seq, seq % 2 ? 2 : 1, 1, 1 << 20);
+        assert_int_equal(feed_xid(), WEIR_OK);
+    }
+    publish();
+    struct deliverer *d = start(1000, CONF_START_RELAY, true);
+    run_all(d);
+    assert_true(out.largest > 0 && out.largest <= 20);
+    deliver_close(&d);
+    box_down();
+}
+
+static void
+rows_left_out_take_no_memory(void **state)
+{
+    (void)state;
+    box_up(64 << 20);
+    feed_gtid(1);
+    feed_map(10, "t");
+    feed_row(10, 2, 10);
+    for (uint32_t i = 0; i < 100000; i++) {
+        feed_row(10, 1, 10);
+    }
+    feed_row(10, 4, 10);
+    assert_int_equal(feed_xid(), WEIR_OK);
+    publish();
+    struct deliverer *d = start(1, CONF_START_RELAY, true);
+    assert_int_equal(step(d), WEIR_OK);
+    assert_string_equal(out.got, "(2 ");
+    size_t spare = 0;
+    for (const void *b = d->batch.arena.spare; b; b = *(void *const *)b) {
+        spare++;
+    }
+    assert_true(spare <= 4);
+    run_all(d);
+    assert_string_equal(out.got, "(2 4) ");
+    deliver_close(&d);
+    box_down();
+}
+
+/* A statement in the middle that the sink does not want. */
+static void
+last_is_known_behind_statements(void **state)
+{
+    static const char *const tables[] = { "db.t" };
+
+    (void)state;
+    box_up(1 << 20);
+    sink_conf.set.tables = (struct weir_list){ 1, tables };
+    transaction(1, 1, 2, 10);
+    feed_query("INSERT INTO other VALUES (1)");
+    assert_int_equal(feed_xid(), WEIR_OK);
+    publish();
+    struct deliverer *d = start(10, CONF_START_RELAY, false);
+    run_all(d);
+    assert_string_equal(out.got, "(1 2) ");
+    deliver_close(&d);
+    sink_conf.set.tables = (struct weir_list){ 0, NULL };
+    box_down();
+}
+
+/* Servers give new table ids all the time, and names are many. */
+static void
+views_do_not_pile_up(void **state)
+{
+    (void)state;
+    box_up(1 << 20);
+    for (uint64_t seq = 1; seq <= 50; seq++) {
+        feed_gtid(seq);
+        feed_map(seq + 10, "t");
+        feed_row(seq + 10, (uint32_t)seq, 10);
+        assert_int_equal(feed_xid(), WEIR_OK);
+    }
+    publish();
+    struct deliverer *d = start(10, CONF_START_RELAY, false);
+    run_all(d);
+    assert_int_equal(out.tables, 1);
+    for (uint64_t seq = 51; seq <= 6000; seq++) {
+        char text[64];
+        feed_gtid(seq);
+        snprintf(text, sizeof text, "CREATE TABLE t%d (i INT)", (int)seq);
+        feed_query(text);
+        assert_int_equal(feed_xid(), WEIR_OK);
+    }
+    publish();
+    run_all(d);
+    assert_true(d->nviews < 3000);
+    deliver_close(&d);
+    box_down();
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(commit_that_fails_is_read_again),
+        cmocka_unit_test(nothing_is_stored_before_commit),
+        cmocka_unit_test(now_is_behind_half_a_transaction),
+        cmocka_unit_test(rare_rows_hold_little),
+        cmocka_unit_test(rows_left_out_take_no_memory),
+        cmocka_unit_test(last_is_known_behind_statements),
+        cmocka_unit_test(views_do_not_pile_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
