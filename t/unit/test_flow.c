@@ -53,7 +53,7 @@ static void
 add(struct buf *b, uint64_t v, int bytes)
 {
     for (int i = 0; i < bytes; i++) {
-        buf_byte(b, (char)(v >> 8 * i));
+        buf_byte(b, i < 8 ? (char)(v >> 8 * i) : 0);
     }
 }
 
