@@ -2,6 +2,7 @@
 # here; and the configurations that are shipped.
 use strict;
 use warnings;
+use File::Glob ':bsd_glob';
 
 use File::Copy 'copy';
 use File::Temp 'tempdir';
@@ -52,7 +53,7 @@ for my $conf ("$source/conf/weir.conf", glob "$source/conf/examples/*.conf") {
   SKIP: {
         skip "$name: without @missing", 2 if @missing;
         my ($status, $said) =
-            weir('-c', $conf, '-g', qq('state = "$dir/state"'), '-t');
+            weir('-c', "'$conf'", '-g', qq('state = "$dir/state"'), '-t');
         is($status, 0, "$name is fine");
         my $sinks = () = $text =~ /^\s*sink \w+ \{/mg;
         my $lines = () = $said =~ /^sink .*-once, causal per key; /mg;

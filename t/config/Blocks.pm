@@ -16,6 +16,7 @@ package Blocks;
 
 use strict;
 use warnings;
+use File::Glob ':bsd_glob';
 
 use Cwd 'getcwd';
 use Exporter 'import';

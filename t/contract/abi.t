@@ -2,6 +2,7 @@
 # but what `make install` left.  A sink in C and a filter in C++ run in a real
 # server; those of another contract are refused.
 use Weir;
+use File::Glob ':bsd_glob';
 
 my $t      = Weir->new;
 my $source = $ENV{WEIR_SOURCE};

@@ -5,6 +5,7 @@
 # start their own.
 use strict;
 use warnings;
+use File::Glob ':bsd_glob';
 use Cwd qw(abs_path);
 use File::Basename qw(basename);
 use File::Path qw(make_path);

@@ -9,6 +9,7 @@ my $build  = $ENV{WEIR_BUILD}  // '.';
 my $source = $ENV{WEIR_SOURCE} // '.';
 my $dir    = tempdir(CLEANUP => 1);
 my $good   = "$source/t/data/mariadb1011_alltypes.binlog";
+my $quoted = "'$good'";    # for the shell
 
 sub content {
     my ($path) = @_;
@@ -49,7 +50,7 @@ for (my $at = 4; $at < length $log;) {
     push @starts, $at;
     $at += unpack 'V', substr $log, $at + 9, 4;
 }
-my (undef, undef, $all) = cat($good);
+my (undef, undef, $all) = cat($quoted);
 
 # ---- No binlog at all
 refused('missing', "$dir/none",
@@ -111,7 +112,7 @@ refused('no format description', file('nofde', "\xfebin" . substr $log,
     'nofde: offset 4: event GTID_LIST comes before any format description');
 
 # Files behind a damaged one are read nevertheless.
-my ($status, $said, $more) = cat("$dir/flip $good");
+my ($status, $said, $more) = cat("$dir/flip $quoted");
 is($status, 1, 'a damaged file and a good one: exit status');
 ok(index($more, $all) > 0, 'the good one is all there');
 
@@ -119,7 +120,7 @@ ok(index($more, $all) > 0, 'the good one is all there');
 ($status, $said) = cat('');
 is($status, 2, 'no file: exit status');
 like($said, qr/^usage: weircat /, 'no file: usage');
-($status, $said) = cat("-f xml $good");
+($status, $said) = cat("-f xml $quoted");
 is($status, 2, 'unknown format: exit status');
 is($said, "weircat: there is no format \"xml\"; known are weir and row\n",
     'unknown format');
@@ -129,20 +130,20 @@ like($out, qr/^weircat \d+\.\d+\.\d+\n$/, 'version');
 ($status, $said, $out) = cat('--help');
 is($status, 0, 'help: exit status');
 like($out, qr/^usage: weircat /, 'help');
-system("'$build/weircat' $good >/dev/full 2>$dir/err") >> 8 == 1
+system("'$build/weircat' $quoted >/dev/full 2>$dir/err") >> 8 == 1
     or fail('a full disk: exit status');
 is(content("$dir/err"),
     "weircat: write standard output: No space left on device\n",
     'a full disk');
 
 # ---- Filters and formats
-($status, $said, $out) = cat("-t ints $good");
+($status, $said, $out) = cat("-t ints $quoted");
 my @lines = split /^/, $out;
 is(grep({ !/"table":"ints"/ } @lines), 0, '--table: only that one');
 is(@lines, grep({ /"table":"ints"/ } split /^/, $all), '--table: all of it');
-($status, $said, $out) = cat("-d nothing $good");
+($status, $said, $out) = cat("-d nothing $quoted");
 is($out, '', '--database: none');
-($status, $said, $out) = cat("-f row -t ints $good");
+($status, $said, $out) = cat("-f row -t ints $quoted");
 is($out, qq({"a":1,"b":2}\n), 'bare rows');
 
 done_testing();

@@ -3,6 +3,7 @@
 # @VERSION@), and NAME.err where weircat has something to say.
 use strict;
 use warnings;
+use File::Glob ':bsd_glob';
 use Test::More;
 use File::Basename qw(basename);
 use File::Temp qw(tempdir);

@@ -2,6 +2,7 @@
 package Weir::Server;
 use strict;
 use warnings;
+use File::Glob ':bsd_glob';
 use Carp qw(croak);
 use Time::HiRes qw(time sleep);
 
