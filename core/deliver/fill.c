@@ -58,196 +58,6 @@ is_full(const struct deliverer *d)
            d->batch.bytes + d->batch.arena.used >= (size_t)limit->bytes;
 }
 
-/* ---- Transactions */
-
-static struct weir_str
-copied(struct arena *a, struct weir_str s)
-{
-    return s.len ? arena_str(a, s) : STR("");
-}
-
-static enum weir_status
-take_head(struct deliverer *d, const struct frame *f, struct weir_err *err)
-{
-    struct reader p = reader_of(f->payload.data, f->payload.len);
-
-    arena_reset(&d->txn_arena);
-    struct weir_txn *txn = arena_alloc(&d->txn_arena, sizeof *txn);
-    txn->offset = read_le(&p, 8);
-    txn->commit_usec = (int64_t)read_le(&p, 8);
-    txn->received_usec = (int64_t)read_le(&p, 8);
-    txn->xid = read_le(&p, 8);
-    txn->server_id = (uint32_t)read_le(&p, 4);
-    txn->thread_id = (uint32_t)read_le(&p, 4);
-    const uint64_t gtid_len = read_le(&p, 2);
-    const uint64_t file_len = read_le(&p, 2);
-    const uint64_t server_len = read_le(&p, 2);
-    read_le(&p, 2);
-    txn->gtid = copied(&d->txn_arena, read_str(&p, gtid_len));
-    txn->file = copied(&d->txn_arena, read_str(&p, file_len));
-    txn->server = copied(&d->txn_arena, read_str(&p, server_len));
-    if (p.bad) {
-        return weir_fail(err, WEIR_FATAL,
-                         "relay: the transaction head at %llu is malformed",
-                         (unsigned long long)f->offset);
-    }
-    d->txn = txn;
-    d->batch_txn = NULL;
-    d->at.head = f->offset;
-    return WEIR_OK;
-}
-
-/* Log files are numbered, and no numbers are used twice. */
-static bool
-before_skip_end(const struct deliverer *d)
-{
-    const struct weir_str a = d->txn->file, b = buf_view(&d->skip_file);
-    if (a.len != b.len) {
-        return a.len < b.len;
-    }
-    const int c = a.len ? memcmp(a.data, b.data, a.len) : 0;
-    return c < 0 || (c == 0 && d->txn->offset < d->skip_offset);
-}
-
-/* What is read from its first segment on begins in the middle of one that is
- * longer than a segment. */
-static enum weir_status
-half_transaction(struct deliverer *d, struct weir_err *err)
-{
-    if (d->skip) {
-        return weir_fail(
-            err, WEIR_FATAL,
-            "the relay begins in the middle of transaction %.*s (%.*s:%llu), "
-            "which the sink does not have: what came before is not here.  Stop "
-            "weir, empty %s/%s and start with adopt = on, so that it is read "
-            "from the source again; or copy the tables anew",
-            STR_ARG(d->txn->gtid), STR_ARG(d->txn->file),
-            (unsigned long long)d->txn->offset, d->set.state,
-            d->set.pipeline->name);
-    }
-    log_warn("the relay begins in the middle of transaction %.*s "
-             "(%.*s:%llu), which is left out", STR_ARG(d->txn->gtid),
-             STR_ARG(d->txn->file), (unsigned long long)d->txn->offset);
-    d->skipping = true;
-    return WEIR_OK;
-}
-
-static enum weir_status
-begin_transaction(struct deliverer *d, const struct frame *f,
-                  struct weir_err *err)
-{
-    const bool             goes_on = f->flags & FRAME_CONTINUED;
-    const bool             half = goes_on && !d->txn && d->from_segment;
-    const enum weir_status st = take_head(d, f, err);
-
-    if (st != WEIR_OK || (goes_on && !half)) {
-        return st;
-    }
-    d->txn_has_events = false;
-    d->skipping = f->offset < d->skip_until;
-    if (d->skip && !d->skipping) {
-        d->skipping = d->txn->gtid.len ? gtid_set_has(d->skip, d->txn->gtid)
-                                       : before_skip_end(d);
-    }
-    if (half && !d->skipping) {
-        return half_transaction(d, err);
-    }
-    d->catching_up &= d->skipping;
-    return WEIR_OK;
-}
-
-/* One begun in the middle: its head stands before. */
-static enum weir_status
-need_head(struct deliverer *d, uint64_t head, struct weir_err *err)
-{
-    struct arena a = { 0 };
-    struct frame f;
-
-    if (d->txn && d->at.head == head) {
-        return WEIR_OK;
-    }
-    enum weir_status st = follower_read(d->follower, head, &a, &f, err);
-    if (st == WEIR_OK) {
-        st = take_head(d, &f, err);
-    }
-    arena_free(&a);
-    return st;
-}
-
-static const struct weir_txn *
-txn_of_batch(struct deliverer *d)
-{
-    struct arena *a = &d->batch.arena;
-
-    if (!d->batch_txn) {
-        struct weir_txn *txn = arena_copy(a, d->txn, sizeof *txn);
-        txn->gtid = copied(a, txn->gtid);
-        txn->file = copied(a, txn->file);
-        txn->server = copied(a, txn->server);
-        d->batch_txn = txn;
-    }
-    return d->batch_txn;
-}
-
-static enum weir_status
-end_transaction(struct deliverer *d, const struct frame *f,
-                struct weir_err *err)
-{
-    struct reader p = reader_of(f->payload.data, f->payload.len);
-    struct batch *b = &d->batch;
-
-    read_bytes(&p, 8); /* where the head is: below */
-    const uint64_t offset = read_le(&p, 8);
-    if (p.bad) {
-        return weir_fail(err, WEIR_FATAL,
-                         "relay: the commit at %llu is malformed",
-                         (unsigned long long)f->offset);
-    }
-    const enum weir_status st = need_head(d, get_le64(f->payload.data), err);
-    if (st != WEIR_OK) {
-        return st;
-    }
-    if (d->txn_has_events && b->n) {
-        ((struct weir_event *)b->events[b->n - 1])->flags |= WEIR_LAST_IN_TXN;
-    }
-    if (d->txn->gtid.len &&
-        gtid_set_add(d->at.gtids, d->txn->gtid, err) != WEIR_OK) {
-        return weir_wrap(err, WEIR_FATAL, "relay: commit at %llu",
-                         (unsigned long long)f->offset);
-    }
-    d->at.file.len = 0;
-    buf_str(&d->at.file, d->txn->file);
-    d->at.file_offset = offset;
-    d->at.commit_usec = d->txn->commit_usec;
-    d->at.head = 0;
-    d->txn = NULL;
-    d->skipping = false;
-    return WEIR_OK;
-}
-
-static enum weir_status
-take_heartbeat(struct deliverer *d, const struct frame *f,
-               struct weir_err *err)
-{
-    struct reader p = reader_of(f->payload.data, f->payload.len);
-
-    read_bytes(&p, 8);
-    d->at.file_offset = read_le(&p, 8);
-    const uint64_t        gtids_len = read_le(&p, 4);
-    const uint64_t        file_len = read_le(&p, 4);
-    const struct weir_str gtids = read_str(&p, gtids_len);
-    const struct weir_str file = read_str(&p, file_len);
-    if (p.bad || (gtids.len &&
-                  gtid_set_add(d->at.gtids, gtids, err) != WEIR_OK)) {
-        return weir_fail(err, WEIR_FATAL,
-                         "relay: the heartbeat at %llu is malformed",
-                         (unsigned long long)f->offset);
-    }
-    d->at.file.len = 0;
-    buf_str(&d->at.file, file);
-    return WEIR_OK;
-}
-
 /* ---- Rows */
 
 struct weir_event *
@@ -259,7 +69,7 @@ fill_add(struct deliverer *d, struct view *v, const struct frame *f)
     make_room(b);
     hold_block(b, d->frame_block);
     ev->seq = f->offset;
-    ev->txn = txn_of_batch(d);
+    ev->txn = transaction_of_batch(d);
     ev->table = v ? v->out : NULL;
     if (!d->txn_has_events) {
         ev->flags |= WEIR_FIRST_IN_TXN;
@@ -407,7 +217,7 @@ next_row(struct deliverer *d, bool *added, struct weir_err *err)
                              .before = before,
                              .after = after };
     if (st == WEIR_OK) {
-        ev.txn = txn_of_batch(d);
+        ev.txn = transaction_of_batch(d);
         st = through_steps(d, v, &ev, err);
     }
     if (st == WEIR_DROP) {
@@ -434,7 +244,7 @@ walk_frame(struct deliverer *d, bool *full, struct weir_err *err)
 
     for (;;) {
         const bool               was_full = is_full(d);
-        txn_of_batch(d);
+        transaction_of_batch(d);
         const struct arena       mark = d->batch.arena;
         const struct binlog_rows saved = d->rows;
         const bool               first = !d->txn_has_events;
@@ -501,7 +311,7 @@ enter_rows(struct deliverer *d, struct weir_err *err)
         return WEIR_DROP;
     }
     if (st == WEIR_OK) {
-        st = need_head(d, head, err);
+        st = transaction_need(d, head, err);
     }
     if (st != WEIR_OK) {
         return st;
@@ -557,16 +367,16 @@ take_frame(struct deliverer *d, struct weir_err *err)
     case FRAME_ROW:
         return take_row_frame(d, err);
     case FRAME_TXN_HEAD:
-        st = begin_transaction(d, f, err);
+        st = transaction_head(d, f, err);
         break;
     case FRAME_TABLE:
         st = d->skipping ? WEIR_OK : view_note(d, f, err);
         break;
     case FRAME_COMMIT:
-        st = end_transaction(d, f, err);
+        st = transaction_end(d, f, err);
         break;
     case FRAME_HEARTBEAT:
-        st = take_heartbeat(d, f, err);
+        st = transaction_heartbeat(d, f, err);
         break;
     case FRAME_ROTATE:
         break;
@@ -600,7 +410,7 @@ take_ddl(struct deliverer *d, bool *ends, struct weir_err *err)
     if (!d->skipping) {
         d->frame_block = follower_block(d->follower);
         block_ref(d->frame_block);
-        st = need_head(d, get_le64(d->frame.payload.data), err);
+        st = transaction_need(d, get_le64(d->frame.payload.data), err);
         if (st == WEIR_OK) {
             st = fill_ddl(d, &d->frame, &added, err);
         }

@@ -128,7 +128,8 @@ struct deliverer {
     struct gtid_set *skip;     /* transactions that the sink has; NULL: none */
     struct buf       skip_file; /* without GTIDs: up to there */
     uint64_t         skip_offset;
-    uint64_t         skip_until; /* or frames before this one */
+    uint64_t         skip_from;  /* none of them before this frame */
+    uint64_t         skip_until; /* and all before this one */
     bool             skipping; /* the present transaction is one */
     bool             catching_up; /* none that is not has been met yet */
     bool             from_segment; /* read from a segment's first frame on */
@@ -176,6 +177,19 @@ void views_new_segment(struct deliverer *d);
  * more than tables in use: of tables that were altered, or dropped. */
 void views_trim(struct deliverer *d);
 void views_free(struct deliverer *d);
+
+/* transaction.c: frames around rows; the head at an offset, read if it is not
+ * the present one; a copy of the transaction that lives as long as the batch */
+enum weir_status transaction_head(struct deliverer *d, const struct frame *f,
+                                  struct weir_err *err);
+enum weir_status transaction_need(struct deliverer *d, uint64_t head,
+                                  struct weir_err *err);
+enum weir_status transaction_end(struct deliverer *d, const struct frame *f,
+                                 struct weir_err *err);
+enum weir_status transaction_heartbeat(struct deliverer *d,
+                                       const struct frame *f,
+                                       struct weir_err *err);
+const struct weir_txn *transaction_of_batch(struct deliverer *d);
 
 /* fill.c */
 enum weir_status fill(struct deliverer *d, bool *idle, struct weir_err *err);

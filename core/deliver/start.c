@@ -125,6 +125,7 @@ skip_nothing(struct deliverer *d)
     d->skip_file.len = 0;
     d->skip_offset = 0;
     d->skip_until = 0;
+    d->skip_from = 0;
     d->seq_floor = 0;
     d->catching_up = d->from_segment = false;
 }
@@ -227,6 +228,11 @@ start_at(struct deliverer *d, const struct progress *p, struct weir_err *err)
     st = set_place(d, next, resend ? p->first_row : p->next_row, p->gtid_set,
                    p->file, p->file_offset, err);
     d->txn_has_events = !resend && p->head;
+    if (st == WEIR_OK && p->gtid_set.len) {
+        /* Of domains or servers that interleave, what comes may be there. */
+        d->skip = gtid_set_copy(d->at.gtids);
+        d->skip_from = p->next;
+    }
     return st;
 }
 

@@ -237,9 +237,13 @@ describe(struct receiver *r, struct known_definition *d)
     d->provisional = true;
     r->describing = d;
     r->describe_room = 0;
-    const enum weir_status st =
+    enum weir_status st =
         r->set.describe(r->set.arg, d->schema, d->name, &why);
     r->describing = NULL;
+    if (st == WEIR_OK && !r->hold.active) {
+        st = weir_fail(&why, WEIR_REJECT,
+                       "it did not say of which position that is");
+    }
     if (st != WEIR_OK) {
         d->def = NULL;
         d->provisional = false;

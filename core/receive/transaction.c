@@ -15,6 +15,27 @@
 
 enum { HEAD_FIXED = 48, PUBLISH_BYTES = 256 << 10 };
 
+/* MariaDB never sends twice what is before a position, so this is another
+ * transaction under a number that was used or passed: without
+ * gtid_strict_mode, its log may hold such, and then no position is sure. */
+static enum weir_status
+goes_back(const struct receiver *r, const char *gtid, struct weir_err *err)
+{
+    struct buf have = { 0 };
+
+    gtid_set_format(r->at.gtids, &have);
+    const enum weir_status st = weir_fail(
+        err, WEIR_FATAL,
+        "%.*s:%llu: GTID %s comes after %.*s: sequence numbers of a domain go "
+        "back in this log, so that positions by GTID would leave transactions "
+        "out.  Give each server that writes a gtid_domain_id of its own (and "
+        "set gtid_strict_mode=ON), copy the tables anew and begin behind it",
+        STR_ARG(buf_view(&r->at.file)), (unsigned long long)r->at.offset, gtid,
+        STR_ARG(buf_view(&have)));
+    buf_free(&have);
+    return st;
+}
+
 enum weir_status
 transaction_begin(struct receiver *r, const char *gtid,
                   const struct binlog_event *ev, int64_t commit_usec,
@@ -42,7 +63,9 @@ transaction_begin(struct receiver *r, const char *gtid,
     r->need_origin = false;
     snprintf(r->txn.gtid, sizeof r->txn.gtid, "%s", gtid);
     r->txn.skip = *gtid && gtid_set_has(r->at.gtids, str_of(gtid));
-    return WEIR_OK;
+    return r->txn.skip && ev->type == BINLOG_MARIADB_GTID
+               ? goes_back(r, gtid, err)
+               : WEIR_OK;
 }
 
 static size_t
