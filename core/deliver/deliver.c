@@ -157,9 +157,6 @@ deliver_step(struct deliverer *d, struct weir_err *err)
     if (st != WEIR_OK) {
         return st;
     }
-    if (idle) {
-        show_position(d);
-    }
     batch_reset(d);
     if (filled != WEIR_OK) {
         *err = why;

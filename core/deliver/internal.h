@@ -206,7 +206,6 @@ void             batch_reset(struct deliverer *d);
 void             batch_free(struct deliverer *d);
 enum weir_status write_batch(struct deliverer *d, struct weir_err *err);
 enum weir_status save_checkpoint(struct deliverer *d, struct weir_err *err);
-void             show_position(struct deliverer *d);
 /* Each second, and before much of the relay is held for what is done. */
 bool checkpoint_due(const struct deliverer *d, int64_t then,
                     uint64_t offset_then);

@@ -250,7 +250,7 @@ count(struct deliverer *d)
     }
 }
 
-void
+static void
 show_position(struct deliverer *d)
 {
     struct buf gtids = { 0 };

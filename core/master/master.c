@@ -338,6 +338,10 @@ start_here(struct server *s, int fd, struct weir_err *err)
     if (st == WEIR_OK) {
         st = open_log(s, err);
     }
+    if (st == WEIR_OK && geteuid() == 0 && !first.user) {
+        log_warn("workers, and the modules in them, run as root: give them "
+                 "an account of their own with user = \"weir\"");
+    }
     const bool in_background = st == WEIR_OK && first.daemon;
     s->generation = (struct generation){ .daemon = in_background };
     arena_free(&a);

@@ -326,7 +326,10 @@ on_rotate(struct receiver *r, const struct binlog_event *ev,
     }
     r->at.file.len = 0;
     buf_str(&r->at.file, rotate.file);
-    r->at.offset = rotate.position;
+    /* By GTID the server begins at the head of the file that it searches. */
+    if (!same || rotate.position > r->at.offset) {
+        r->at.offset = rotate.position;
+    }
     if (same || r->txn.open || r->hold.active) {
         return WEIR_OK;
     }
@@ -534,10 +537,12 @@ move(struct receiver *r, const struct binlog_event *ev)
         return;
     }
     uint64_t at = (r->at.offset & ~(uint64_t)UINT32_MAX) | ev->log_pos;
-    if (at < r->at.offset) {
+    if (at + ((uint64_t)1 << 31) < r->at.offset) {
         at += (uint64_t)1 << 32;
     }
-    r->at.offset = at;
+    if (at > r->at.offset) { /* the head of a file is sent again, too */
+        r->at.offset = at;
+    }
 }
 
 /* Damaged on its way, it is right the next time; in the file, it is not. */

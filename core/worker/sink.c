@@ -18,6 +18,7 @@ struct sink_worker {
     struct deliverer *d;
     unsigned          tries;    /* in vain, one after another */
     bool              is_open, is_started;
+    bool              told; /* that it waits for the source */
 };
 
 static void
@@ -45,7 +46,13 @@ step(struct sink_worker *s, struct weir_err *err)
         st = deliver_start(s->d, err);
         s->is_started = st == WEIR_OK;
     }
-    if (st == WEIR_DROP) { /* the source worker is not there yet */
+    if (st == WEIR_DROP) {
+        if (atomic_load(&s->w.page->state) != PAGE_STARTING || !s->told) {
+            s->told = true;
+            page_set_state(s->w.page, PAGE_STARTING,
+                           "waits for the source worker to begin: see its "
+                           "state");
+        }
         worker_wait(&s->w, RELAY_WAIT);
         return WEIR_OK;
     }

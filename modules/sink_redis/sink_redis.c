@@ -52,7 +52,7 @@ redis_check(const void *conf, struct weir_err *err)
 {
     const struct redis_conf *c = conf;
     char                     glob[1];
-    size_t                   literal = 0;
+    size_t                   literal = 0, len;
 
     if (c->password && c->password_file) {
         return weir_fail(err, WEIR_FATAL,
@@ -68,7 +68,13 @@ redis_check(const void *conf, struct weir_err *err)
                          "checkpoint: may not be empty, or it could be taken "
                          "for a row's key");
     }
-    weir_template_glob(c->key, NULL, glob, sizeof glob, &literal);
+    len = weir_template_glob(c->key, NULL, glob, sizeof glob, &literal);
+    if (literal == len) {
+        return weir_fail(err, WEIR_FATAL,
+                         "key: names no column, so every row of a table would "
+                         "be written to one key; say which, as in "
+                         "\"user:{id}\"");
+    }
     if (literal == 0 && c->truncate == TRUNCATE_SCAN) {
         return weir_fail(err, WEIR_FATAL,
                          "key: begins with a column, so TRUNCATE of a table "
