@@ -30,6 +30,7 @@ like($said, qr/GRANT [A-Z ,]*REPLICATION (?:SLAVE|REPLICA)[A-Z ,]* ON \*\.\* TO/
     'and the GRANT to paste');
 like($weir->status->{source}{state}, qr/stopped|waiting/, 'status says so');
 $weir->stop;
+$db->do('GRANT REPLICATION SLAVE, BINLOG MONITOR, SELECT ON *.* TO weir');
 $db->stop;
 
 # Wrong password, nobody listening: said, and tried again.
@@ -42,7 +43,6 @@ like($weir->wait_log(qr/127\.0\.0\.1.*refused|connect/i), qr/ warn /,
 $db->{cnf} = '';
 $db->write_cnf;
 $db->start;
-$db->do('GRANT REPLICATION SLAVE, BINLOG MONITOR, SELECT ON *.* TO weir');
 $weir->wait_state('source', 'running', 60);
 pass('mended, it goes on by itself');
 $weir->stop;
