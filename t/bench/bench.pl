@@ -2,6 +2,7 @@
 # private MariaDB, and prints a table.  `t/run bench` builds and runs it.
 # Medians of 3.  WEIR_BENCH_ROWS: rows of the bulk part (1,000,000).
 use Weir;
+use POSIX ();
 use Time::HiRes qw(time sleep);
 
 $| = 1;
@@ -40,6 +41,8 @@ sub row { my ($what, $figure, $wanted) = @_;
 
 sub make_tables
 {
+    run_command("cc -O2 -o '$dir/wait_page' -I'$ENV{WEIR_SOURCE}/core'"
+            . " -I'$ENV{WEIR_SOURCE}/core/include' '$ENV{WEIR_SOURCE}/t/bench/wait_page.c'");
     $db->make_weir_user;
     $db->do('CREATE DATABASE shop', <<'EOT', 'CREATE TABLE shop.users (id BIGINT PRIMARY KEY, name VARCHAR(60))');
 CREATE TABLE shop.wide (
@@ -112,16 +115,25 @@ sub source
         . "  user = \"weir\"  password = \"secret\"  start = $_[0] } }";
 }
 
-# Waits until a process's position in `status` is `gtid`.
-sub wait_position
+# Waits until the page of a worker says `what` (gtid, rows) is that; what `each`
+# does now and then meanwhile has to be cheap.
+sub wait_page
 {
-    my ($weir, $who, $gtid) = @_;
-    my $end = time + 600;
-    while (($weir->status->{$who}{line} // '') !~ /\Q$gtid\E\b/) {
-        die "$who does not reach $gtid\n" if time > $end;
-        sleep 0.002;
+    my ($weir, $page, $what, $value, $each) = @_;
+    my $pid = fork // die "fork: $!\n";
+    if (!$pid) {
+        exec {"$dir/wait_page"} 'wait_page', $weir->state . "/run/$page", $what,
+            $value
+            or POSIX::_exit(127);
     }
-    return;
+    my $end = time + 600;
+    while (waitpid($pid, POSIX::WNOHANG()) == 0) {
+        $each->() if $each;
+        sleep($each ? 0.05 : 0.002);
+        die "$page does not reach $what $value\n" if time > $end;
+    }
+    die "$page does not reach $what $value\n" if $?;
+    return time;
 }
 
 # When the log said it: mariadb-binlog is up and connected within some 10 ms,
@@ -166,8 +178,7 @@ sub source_to_relay
         my $mark = $weir->log_mark;
         $weir->launch;
         my $begin = said_at($weir, qr/: connected to/, $mark);
-        wait_position($weir, 'source', $gtid);
-        my $ours = time - $begin;
+        my $ours = wait_page($weir, 'shop.source', 'gtid', $gtid) - $begin;
         my $raw = $t->make_dir("raw$round");
         my $theirs = timed(
             sub {
@@ -228,17 +239,14 @@ sub from_relay
     my ($exit, $said) = $weir->reload("$head $sink }");
     die $said if $exit;
     my $begin = said_at($weir, qr{shop/out: running}, 0);
-    my ($rows, $most) = (0, 0);
-    while ($rows < $n) {
-        my $now = memory($weir);
-        $most = $now if $now > $most;
-        my $out = $weir->status->{out};
-        die "the sink does not take $n rows\n" . $weir->status_text
-            if time > $begin + 600 || $out->{state} eq 'stopped';
-        $rows = $out->{rows};
-        sleep 0.01;
-    }
-    my $seconds = time - $begin;
+    my $most = 0;
+    my $seconds = wait_page(
+        $weir, 'shop.out.sink', 'rows', $n,
+        sub {
+            my $now = memory($weir);
+            $most = $now if $now > $most;
+        }
+    ) - $begin;
     $weir->stop;
     return ($seconds, $most);
 }
