@@ -9,35 +9,17 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "binlog/json.h"
 #include "binlog/table_map.h"
 #include "binlog/text.h"
 #include "binlog/value.h"
 
-enum json_type {
-    JSON_SMALL_OBJECT = 0, JSON_LARGE_OBJECT = 1, JSON_SMALL_ARRAY = 2,
-    JSON_LARGE_ARRAY = 3, JSON_LITERAL = 4, JSON_INT16 = 5, JSON_UINT16 = 6,
-    JSON_INT32 = 7, JSON_UINT32 = 8, JSON_INT64 = 9, JSON_UINT64 = 10,
-    JSON_DOUBLE = 11, JSON_STRING = 12, JSON_OPAQUE = 15,
-};
-
 enum {
-    JSON_DEPTH = 100,   /* the server's own limit */
     JSON_EXPANSION = 8, /* characters that a byte of a sane document takes */
     NUMBER_TEXT_MAX = 40,
 };
 
-struct json {
-    char               *text;
-    size_t              len, room, limit;
-    unsigned            depth;
-    struct value_space *space;
-    const char         *why; /* it failed */
-};
-
-/* A container or value; nothing of it is beyond len. */
-struct span { const uint8_t *p; size_t len; };
-
-static bool
+bool
 json_fail(struct json *j, const char *why)
 {
     j->why = j->why ? j->why : why;
@@ -62,7 +44,7 @@ json_room(struct json *j, size_t n)
     return j->text + j->len;
 }
 
-static bool
+bool
 json_add(struct json *j, const char *s, size_t n)
 {
     char *to = json_room(j, n);
@@ -91,7 +73,7 @@ escape_char(uint8_t c, char *out)
     return 6;
 }
 
-static bool
+bool
 json_quoted(struct json *j, const char *s, size_t len)
 {
     if (!text_is_utf8(s, len)) {
@@ -208,7 +190,7 @@ put_padded(char *p, uint32_t v, unsigned digits)
 }
 
 static bool
-json_time(struct json *j, unsigned type, struct span s)
+json_time(struct json *j, unsigned type, struct json_span s)
 {
     struct weir_time t;
     char             text[NUMBER_TEXT_MAX], *p = text;
@@ -245,7 +227,7 @@ json_time(struct json *j, unsigned type, struct span s)
 }
 
 static bool
-json_decimal(struct json *j, struct span s)
+json_decimal(struct json *j, struct json_span s)
 {
     char           text[DECIMAL_TEXT_MAX];
     const unsigned precision = s.len > 2 ? s.p[0] : 0;
@@ -262,7 +244,7 @@ json_decimal(struct json *j, struct span s)
 
 /* "base64:type252:..." */
 static bool
-json_base64(struct json *j, unsigned type, struct span s)
+json_base64(struct json *j, unsigned type, struct json_span s)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                  "abcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -286,8 +268,8 @@ json_base64(struct json *j, unsigned type, struct span s)
 }
 
 /* Seven bits of a length in each byte, the low ones first. */
-static uint64_t
-read_length(struct reader *r)
+uint64_t
+json_read_length(struct reader *r)
 {
     uint64_t v = 0;
 
@@ -303,12 +285,12 @@ read_length(struct reader *r)
 }
 
 static bool
-json_opaque(struct json *j, struct span s)
+json_opaque(struct json *j, struct json_span s)
 {
     struct reader         r = reader_of(s.p, s.len);
     const unsigned        type = (unsigned)read_le(&r, 1);
-    const struct weir_str data = read_str(&r, read_length(&r));
-    const struct span     in = { (const uint8_t *)data.data, data.len };
+    const struct weir_str data = read_str(&r, json_read_length(&r));
+    const struct json_span     in = { (const uint8_t *)data.data, data.len };
 
     if (r.bad) {
         return json_fail(j, "a value in it ends beyond it");
@@ -342,19 +324,19 @@ json_literal(struct json *j, uint8_t literal)
 }
 
 static bool
-json_string(struct json *j, struct span s)
+json_string(struct json *j, struct json_span s)
 {
     struct reader         r = reader_of(s.p, s.len);
-    const struct weir_str text = read_str(&r, read_length(&r));
+    const struct weir_str text = read_str(&r, json_read_length(&r));
 
     return r.bad ? json_fail(j, "a string in it ends beyond it")
                  : json_quoted(j, text.data, text.len);
 }
 
-static bool json_container(struct json *j, unsigned type, struct span s);
+static bool json_container(struct json *j, unsigned type, struct json_span s);
 
-static bool
-json_value(struct json *j, unsigned type, struct span s)
+bool
+json_value(struct json *j, unsigned type, struct json_span s)
 {
     static const uint8_t size[16] = { [JSON_LITERAL] = 1, [JSON_INT16] = 2,
                                       [JSON_UINT16] = 2,  [JSON_INT32] = 4,
@@ -396,56 +378,9 @@ json_value(struct json *j, unsigned type, struct span s)
 
 /* ---- Objects and arrays: count, size, key entries, value entries, and what
  * these point to, counted from the container's beginning. */
-static bool
-json_key(struct json *j, struct span s, const uint8_t *entry, size_t width)
-{
-    const uint64_t at = get_le(entry, width);
-    const uint64_t len = get_le16(entry + width);
-
-    if (at > s.len || len > s.len - at) {
-        return json_fail(j, "a key in it ends beyond it");
-    }
-    return json_quoted(j, (const char *)s.p + at, len) && json_add(j, ":", 1);
-}
-
-static bool
-json_entry(struct json *j, struct span s, const uint8_t *entry, size_t width)
-{
-    const unsigned type = entry[0];
-    const bool     in_place =
-        type == JSON_LITERAL || type == JSON_INT16 || type == JSON_UINT16 ||
-        (width == 4 && (type == JSON_INT32 || type == JSON_UINT32));
-
-    if (in_place) {
-        return json_value(j, type, (struct span){ entry + 1, width });
-    }
-    const uint64_t at = get_le(entry + 1, width);
-    if (at >= s.len) {
-        return json_fail(j, "a value in it begins beyond it");
-    }
-    return json_value(j, type, (struct span){ s.p + at, s.len - at });
-}
-
-static bool
-json_members(struct json *j, struct span s, uint64_t count, bool object,
-             size_t width)
-{
-    const size_t   key_size = object ? width + 2 : 0;
-    const uint8_t *keys = s.p + 2 * width;
-    const uint8_t *values = keys + count * key_size;
-
-    for (uint64_t i = 0; i < count; i++) {
-        if ((i > 0 && !json_add(j, ",", 1)) ||
-            (object && !json_key(j, s, keys + i * key_size, width)) ||
-            !json_entry(j, s, values + i * (1 + width), width)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool
-json_container(struct json *j, unsigned type, struct span s)
+bool
+json_list_open(struct json *j, unsigned type, struct json_span s,
+               struct json_list *out)
 {
     const bool     object = type <= JSON_LARGE_OBJECT;
     const size_t   width = type & 1 ? 4 : 2;
@@ -458,16 +393,97 @@ json_container(struct json *j, unsigned type, struct span s)
         count > (size - 2 * width) / entry) {
         return json_fail(j, "an object or array in it ends beyond it");
     }
+    *out = (struct json_list){ .object = object,
+                               .width = width,
+                               .count = (size_t)count,
+                               .all = { s.p, (size_t)size } };
+    return true;
+}
+
+bool
+json_list_key(struct json *j, const struct json_list *l, size_t i,
+              struct weir_str *out)
+{
+    const uint8_t *entry = l->all.p + 2 * l->width + i * (l->width + 2);
+    const uint64_t at = get_le(entry, l->width);
+    const uint64_t len = get_le16(entry + l->width);
+
+    if (at > l->all.len || len > l->all.len - at) {
+        return json_fail(j, "a key in it ends beyond it");
+    }
+    *out = (struct weir_str){ (const char *)l->all.p + at, (size_t)len };
+    return true;
+}
+
+bool
+json_list_item(struct json *j, const struct json_list *l, size_t i,
+               unsigned *type, struct json_span *out)
+{
+    const size_t   keys = l->object ? l->count * (l->width + 2) : 0;
+    const uint8_t *entry =
+        l->all.p + 2 * l->width + keys + i * (1 + l->width);
+
+    *type = entry[0];
+    if (*type == JSON_LITERAL || *type == JSON_INT16 || *type == JSON_UINT16 ||
+        (l->width == 4 && (*type == JSON_INT32 || *type == JSON_UINT32))) {
+        *out = (struct json_span){ entry + 1, l->width };
+        return true;
+    }
+    const uint64_t at = get_le(entry + 1, l->width);
+    if (at >= l->all.len) {
+        return json_fail(j, "a value in it begins beyond it");
+    }
+    *out = (struct json_span){ l->all.p + at, (size_t)(l->all.len - at) };
+    return true;
+}
+
+bool
+json_enter(struct json *j, bool object)
+{
     if (j->depth == JSON_DEPTH) {
         return json_fail(j, "it is nested too deeply");
     }
-    s.len = (size_t)size;
     j->depth++;
-    const bool ok = json_add(j, object ? "{" : "[", 1) &&
-                    json_members(j, s, count, object, width) &&
-                    json_add(j, object ? "}" : "]", 1);
+    return json_add(j, object ? "{" : "[", 1);
+}
+
+bool
+json_leave(struct json *j, bool object)
+{
     j->depth--;
-    return ok;
+    return json_add(j, object ? "}" : "]", 1);
+}
+
+static bool
+json_container(struct json *j, unsigned type, struct json_span s)
+{
+    struct json_list l;
+    struct json_span item;
+    struct weir_str  key;
+
+    if (!json_list_open(j, type, s, &l) || !json_enter(j, l.object)) {
+        return false;
+    }
+    for (size_t i = 0; i < l.count; i++) {
+        if ((i > 0 && !json_add(j, ",", 1)) ||
+            (l.object &&
+             !(json_list_key(j, &l, i, &key) &&
+               json_quoted(j, key.data, key.len) && json_add(j, ":", 1))) ||
+            !json_list_item(j, &l, i, &type, &item) ||
+            !json_value(j, type, item)) {
+            return false;
+        }
+    }
+    return json_leave(j, l.object);
+}
+
+bool
+json_begin(struct json *j, size_t len, struct value_space *space)
+{
+    *j = (struct json){ .room = 2 * len + 64, .space = space,
+                        .limit = JSON_EXPANSION * len + 256 };
+    j->text = value_room(space, j->room);
+    return j->text || json_fail(j, "it becomes too large");
 }
 
 bool
@@ -478,12 +494,11 @@ json_text(const uint8_t *p, size_t len, struct value_space *space,
         *out = (struct weir_str){ "null", 4 };
         return true;
     }
-    struct json j = { .room = 2 * len + 64, .space = space,
-                      .limit = JSON_EXPANSION * len + 256 };
-    j.text = value_room(space, j.room);
-    if (!j.text || !json_value(&j, p[0], (struct span){ p + 1, len - 1 })) {
+    struct json j;
+    if (!json_begin(&j, len, space) ||
+        !json_value(&j, p[0], (struct json_span){ p + 1, len - 1 })) {
         weir_fail(err, WEIR_REJECT, "JSON of %zu bytes: %s", len,
-                  j.why ? j.why : "it becomes too large");
+                  j.why);
         return false;
     }
     *out = (struct weir_str){ j.text, j.len };

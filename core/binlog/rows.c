@@ -136,6 +136,61 @@ image_has_diff(struct image *im, const struct binlog_column *c)
     return bit_is_set(im->changed, im->json++);
 }
 
+/* The bytes of column `i` in the row's before image, found by walking over what
+ * stands before it: that image was read, so it is well-formed. */
+static bool
+before_bytes(const struct binlog_rows *r, uint32_t i, struct weir_str *out,
+             struct weir_err *err)
+{
+    const uint8_t *nulls = r->p, *p = r->p + (r->npresent[0] + 7) / 8;
+    uint32_t       bit = 0;
+
+    for (uint32_t k = 0; k <= i; k++) {
+        const bool there = bit_is_set(r->present[0], k);
+        const bool null = there && bit_is_set(nulls, bit);
+        bit += there;
+        if (k == i && (!there || null)) {
+            weir_fail(err, WEIR_REJECT,
+                      "it is logged as changes to what it was, and what it "
+                      "was is %s",
+                      null ? "NULL, which can't be changed so"
+                           : "not in the log: set binlog_row_image=FULL on "
+                             "the server, or binlog_row_value_options=''");
+            return false;
+        }
+        const uint8_t *from = p;
+        if (there && !null) {
+            p = value_skip(&r->columns[k], p, r->end, err);
+        }
+        if (!p) {
+            return false;
+        }
+        const size_t head = r->columns[k].length_size;
+        *out = (struct weir_str){ (const char *)from + head,
+                                  (size_t)(p - from) - (p > from ? head : 0) };
+    }
+    return true;
+}
+
+/* A JSON value that is logged as changes to the one of the before image. */
+static const uint8_t *
+diff_value(const struct binlog_rows *r, uint32_t i, const uint8_t *p,
+           struct weir_value *v, struct value_space *space,
+           struct weir_err *err)
+{
+    const size_t    head = r->columns[i].length_size;
+    const uint8_t  *next = value_skip(&r->columns[i], p, r->end, err);
+    struct weir_str before;
+
+    if (!next || !before_bytes(r, i, &before, err)) {
+        return NULL;
+    }
+    const struct weir_str changes = { (const char *)p + head,
+                                      (size_t)(next - p) - head };
+    v->type = WEIR_JSON;
+    return json_diff_text(before, changes, space, &v->s, err) ? next : NULL;
+}
+
 static bool
 image_value(const struct binlog_rows *r, struct image *im, uint32_t i,
             bool has_diff, struct weir_value *v, struct value_space *space,
@@ -143,14 +198,9 @@ image_value(const struct binlog_rows *r, struct image *im, uint32_t i,
 {
     const struct binlog_column *c = &r->columns[i];
 
-    if (v && has_diff) {
-        weir_fail(err, WEIR_REJECT,
-                  "it is logged as a partial JSON update, which can't be read "
-                  "yet: set binlog_row_value_options='' on the server");
-        return false;
-    }
-    im->p = v ? value_read(c, im->p, r->end, v, space, err)
-              : value_skip(c, im->p, r->end, err);
+    im->p = !v         ? value_skip(c, im->p, r->end, err)
+            : has_diff ? diff_value(r, i, im->p, v, space, err)
+                       : value_read(c, im->p, r->end, v, space, err);
     return im->p;
 }
 

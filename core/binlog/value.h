@@ -46,4 +46,10 @@ bool time_of_packed(int64_t packed, bool is_time, struct weir_time *t);
 bool json_text(const uint8_t *p, size_t len, struct value_space *space,
                struct weir_str *out, struct weir_err *err);
 
+/* ---- json_diff.c: that form before, and PARTIAL_UPDATE's changes to it, as
+ * the text of what it is after. */
+bool json_diff_text(struct weir_str before, struct weir_str changes,
+                    struct value_space *space, struct weir_str *out,
+                    struct weir_err *err);
+
 #endif
