@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "binlog/event.h"
+#include "binlog/transcode.h"
 
 /* The fixed part of a TABLE_MAP, and its optional metadata as raw slices. */
 struct binlog_table_map {
@@ -38,7 +39,8 @@ enum binlog_text { /* how the bytes of a text column become UTF-8 */
     TEXT_UTF8,     /* utf8mb3, utf8mb4, ascii: checked, else REJECT */
     TEXT_LATIN1,   /* MySQL's latin1 is cp1252 */
     TEXT_BINARY,   /* no text at all: WEIR_BYTES */
-    TEXT_UNKNOWN,  /* another charset: REJECT when the column is wanted */
+    TEXT_CODED,    /* another charset, by its transcoder: else REJECT */
+    TEXT_UNKNOWN,  /* a charset that nobody here knows: REJECT when wanted */
     TEXT_UNTOLD,   /* neither the log nor a definition says which: WEIR_TEXT
                       where it is valid UTF-8, else WEIR_BYTES */
 };
@@ -49,6 +51,7 @@ struct binlog_column {
     bool                   is_unsigned, nullable; /* signed if nobody says */
     uint32_t               pad;   /* BINARY(n), UUID, INET: n, else 0 */
     enum binlog_text       text;
+    const struct transcoder *coder; /* of TEXT_CODED */
     enum weir_type         out;   /* of the values */
     uint32_t               nmembers;
     const struct weir_str *members; /* of ENUM and SET, UTF-8 */

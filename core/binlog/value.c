@@ -34,6 +34,26 @@ value_room(struct value_space *space, size_t size)
 
 /* ---- Strings */
 static bool
+coded_value(const struct binlog_column *c, struct weir_str s,
+            struct weir_value *v, struct value_space *space,
+            struct weir_err *err)
+{
+    if (s.len > BINLOG_MAX_EVENT / 3) {
+        return fail(err, "the row becomes too large");
+    }
+    char *out = value_room(space, 3 * s.len);
+    if (!out) {
+        return fail(err, "the row becomes too large");
+    }
+    const size_t len = transcode(c->coder, s.data, s.len, out);
+    if (len == SIZE_MAX) {
+        return fail(err, "its bytes are not valid in the column's charset");
+    }
+    v->s = (struct weir_str){ out, len };
+    return true;
+}
+
+static bool
 text_value(const struct binlog_column *c, struct weir_str s,
            struct weir_value *v, struct value_space *space,
            struct weir_err *err)
@@ -59,6 +79,8 @@ text_value(const struct binlog_column *c, struct weir_str s,
     }
     case TEXT_BINARY:
         return true;
+    case TEXT_CODED:
+        return coded_value(c, s, v, space, err);
     case TEXT_UNKNOWN:
         break;
     }

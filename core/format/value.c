@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/bytes.h"
 #include "format/digits.h"
 #include "format/format.h"
 #include "format/json.h"
@@ -62,6 +63,49 @@ put_double(char *p, const struct weir_column *c, double d, const char *quote)
     return shortest_double(p, d);
 }
 
+static inline float
+float_of_bits(uint32_t bits)
+{
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static inline bool
+is_vector(const struct weir_column *c)
+{
+    return c->sql_type.len >= 6 && memcmp(c->sql_type.data, "vector", 6) == 0;
+}
+
+/* Little-endian floats.  Bytes that are none are base64, as of other columns. */
+static char *
+put_vector(struct buf *out, char *p, size_t keep, struct weir_str s)
+{
+    enum { ELEMENT_ROOM = 24 }; /* 21 digits, a sign, a comma */
+    float f;
+
+    for (size_t i = 0; i + sizeof f <= s.len; i += sizeof f) {
+        f = float_of_bits(get_le32(s.data + i));
+        if (!isfinite(f)) {
+            return json_base64(out, p, keep, s);
+        }
+    }
+    if (s.len % sizeof f != 0) {
+        return json_base64(out, p, keep, s);
+    }
+    p = json_room(out, p,
+                  s.len / sizeof f * ELEMENT_ROOM + SHORTEST_ROOM + keep);
+    *p++ = '[';
+    for (size_t i = 0; i < s.len; i += sizeof f) {
+        if (i > 0) {
+            *p++ = ',';
+        }
+        p = shortest_float(p, float_of_bits(get_le32(s.data + i)));
+    }
+    *p++ = ']';
+    return p;
+}
+
 /* p has VALUE_ROOM behind it, and afterwards `keep`.  Inlined where rows are
  * written, which is worth 6 % there. */
 static inline __attribute__((always_inline)) char *
@@ -84,7 +128,8 @@ value_json(struct buf *out, char *p, size_t keep, const struct weir_column *c,
     case WEIR_TEXT:
         return json_string(out, p, keep, v->s);
     case WEIR_BYTES:
-        return json_base64(out, p, keep, v->s);
+        return is_vector(c) ? put_vector(out, p, keep, v->s)
+                            : json_base64(out, p, keep, v->s);
     case WEIR_JSON:
         return json_embed(out, p, keep, v->s);
     case WEIR_DATE:

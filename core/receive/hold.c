@@ -141,6 +141,7 @@ hold_check(struct receiver *r, struct weir_err *err)
     if (clock_steady() < h->deadline) {
         return WEIR_OK;
     }
+    r->behind = true;
     refuse(r, STR(""), STR(""), arena_printf(
         &r->call, "read from information_schema as of %.*s:%llu, which the "
         "stream had not reached after schema_wait (%lld s)",

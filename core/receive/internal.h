@@ -78,6 +78,8 @@ struct receiver {
     bool            positioned; /* the source has said where it begins */
     bool            need_origin; /* executed set unknown: take the file's */
     bool            full;
+    bool            behind; /* a definition could not be proved in time: those
+                               that can be done without are not asked for */
     bool            quiet_moves; /* position moved without a frame */
     unsigned        bad_checksums;
     int64_t         heartbeat_at, retain_at; /* steady clock */

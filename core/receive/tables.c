@@ -2,6 +2,8 @@
  * tables.c - table ids of the stream, and definitions.  Names come with the
  * TABLE_MAP where the server logs full metadata; else the server is asked, and
  * what it says is proved by the stream before anything is published (hold.c).
+ * It is asked, too, which columns of MariaDB's are a UUID, an INET, JSON or a
+ * vector, which no log says.
  */
 #include "receive/internal.h"
 
@@ -269,6 +271,33 @@ definition_of(struct receiver *r, const struct known_table *t)
     return d;
 }
 
+/* The definition of a table whose TABLE_MAP says all but which of its columns are
+ * of MariaDB's own types.  Nothing depends on it: where it isn't to be had, or
+ * can't be proved, values have the plain form of what the log calls them. */
+static const struct definition *
+hidden_types(struct receiver *r, const struct known_table *t,
+             const struct binlog_table_map *map)
+{
+    struct table   *made;
+    struct weir_err why;
+
+    if (!r->set.describe ||
+        table_make(&r->call, r->stream.flavour, map, NULL, NULL, &made,
+                   &why) != WEIR_OK ||
+        !table_may_hide(made, r->stream.server_version)) {
+        return NULL;
+    }
+    if (r->behind && !find_definition(r, t->schema, t->name)) {
+        return NULL;
+    }
+    const struct definition *def = definition_of(r, t)->def;
+    if (def && table_make(&r->call, r->stream.flavour, map, def, NULL, &made,
+                          &why) != WEIR_OK) {
+        return NULL;
+    }
+    return def;
+}
+
 enum weir_status
 tables_prepare(struct receiver *r, struct known_table *t, struct weir_err *err)
 {
@@ -298,6 +327,8 @@ tables_prepare(struct receiver *r, struct known_table *t, struct weir_err *err)
                                   "the table as the server has it now is not "
                                   "the one of the log: %s", why.text);
         }
+    } else {
+        def = hidden_types(r, t, &map);
     }
     if (reason) {
         log_warn("%s.%s: column names are unknown: %s; sinks that want this "

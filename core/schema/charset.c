@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/str.h"
+#include "binlog/text.h"
 
 /* clang-format off */
 static const char *const single_names[100] = {
@@ -98,13 +99,24 @@ static const struct {
     { "utf8mb4", 4, TEXT_UTF8 },   { "utf8mb3", 3, TEXT_UTF8 },
     { "utf8", 3, TEXT_UTF8 },      { "latin1", 1, TEXT_LATIN1 },
     { "ascii", 1, TEXT_UTF8 },     { "binary", 1, TEXT_BINARY },
-    { "ucs2", 2, TEXT_UNKNOWN },   { "utf16", 4, TEXT_UNKNOWN },
-    { "utf16le", 4, TEXT_UNKNOWN }, { "utf32", 4, TEXT_UNKNOWN },
-    { "gbk", 2, TEXT_UNKNOWN },    { "gb18030", 4, TEXT_UNKNOWN },
-    { "gb2312", 2, TEXT_UNKNOWN }, { "big5", 2, TEXT_UNKNOWN },
-    { "sjis", 2, TEXT_UNKNOWN },   { "cp932", 2, TEXT_UNKNOWN },
-    { "ujis", 3, TEXT_UNKNOWN },   { "eucjpms", 3, TEXT_UNKNOWN },
-    { "euckr", 2, TEXT_UNKNOWN },
+    { "ucs2", 2, TEXT_CODED }, { "utf16", 4, TEXT_CODED },
+    { "utf16le", 4, TEXT_CODED }, { "utf32", 4, TEXT_CODED },
+    { "gbk", 2, TEXT_CODED }, { "gb18030", 4, TEXT_CODED },
+    { "gb2312", 2, TEXT_CODED }, { "big5", 2, TEXT_CODED },
+    { "sjis", 2, TEXT_CODED }, { "cp932", 2, TEXT_CODED },
+    { "ujis", 3, TEXT_CODED }, { "eucjpms", 3, TEXT_CODED },
+    { "euckr", 2, TEXT_CODED }, { "latin2", 1, TEXT_CODED },
+    { "latin5", 1, TEXT_CODED }, { "latin7", 1, TEXT_CODED },
+    { "cp1250", 1, TEXT_CODED }, { "cp1251", 1, TEXT_CODED },
+    { "cp1256", 1, TEXT_CODED }, { "cp1257", 1, TEXT_CODED },
+    { "cp850", 1, TEXT_CODED }, { "cp852", 1, TEXT_CODED },
+    { "cp866", 1, TEXT_CODED }, { "greek", 1, TEXT_CODED },
+    { "hebrew", 1, TEXT_CODED }, { "koi8r", 1, TEXT_CODED },
+    { "koi8u", 1, TEXT_CODED }, { "tis620", 1, TEXT_CODED },
+    { "macce", 1, TEXT_CODED }, { "macroman", 1, TEXT_CODED },
+    { "armscii8", 1, TEXT_CODED }, { "geostd8", 1, TEXT_CODED },
+    { "dec8", 1, TEXT_CODED }, { "hp8", 1, TEXT_CODED },
+    { "keybcs2", 1, TEXT_CODED }, { "swe7", 1, TEXT_CODED },
 };
 /* clang-format on */
 
@@ -126,6 +138,10 @@ charset_of_collation(struct weir_str collation)
             found.maxlen = charsets[i].maxlen;
             found.text = charsets[i].text;
         }
+    }
+    if (found.text == TEXT_CODED) {
+        found.coder = transcoder_of(found.name);
+        found.text = found.coder ? TEXT_CODED : TEXT_UNKNOWN;
     }
     return found;
 }
@@ -236,4 +252,24 @@ charset_of_id(struct arena *a, uint64_t id, struct weir_str *collation)
                                  : NULL);
     }
     return charset_of_collation(*collation);
+}
+
+bool
+charset_text(struct arena *a, const struct charset *charset,
+             struct weir_str from, struct weir_str *out)
+{
+    size_t len = 0;
+
+    if (charset->text == TEXT_LATIN1 || charset->text == TEXT_CODED) {
+        char *to = arena_take(a, 3 * from.len + 1);
+        len = charset->coder ? transcode(charset->coder, from.data, from.len, to)
+                             : text_of_latin1(from.data, from.len, to);
+        from = (struct weir_str){ to, len };
+    }
+    if (len == SIZE_MAX || charset->text == TEXT_UNKNOWN ||
+        !text_is_utf8(from.data, from.len)) {
+        return false;
+    }
+    *out = from;
+    return true;
 }

@@ -12,6 +12,7 @@ struct charset {
     struct weir_str  name;     /* "utf8mb4"; empty: not known */
     unsigned         maxlen;   /* bytes of a character at most; 0: not known */
     enum binlog_text text;
+    const struct transcoder *coder; /* of TEXT_CODED */
 };
 
 enum { COLLATION_BINARY = 63 };
@@ -21,5 +22,10 @@ struct charset charset_of_id(struct arena *a, uint64_t id,
                              struct weir_str *collation);
 /* Of a collation's name, or a charset's. */
 struct charset charset_of_collation(struct weir_str collation);
+
+/* `from` in UTF-8, in `a`; false: it is no text in that charset, and `out` is
+ * as it was. */
+bool charset_text(struct arena *a, const struct charset *charset,
+                  struct weir_str from, struct weir_str *out);
 
 #endif

@@ -391,13 +391,13 @@ statement_text(struct arena *a, const struct binlog_query *q)
     struct weir_str      collation;
     const struct charset cs =
         charset_of_id(a, q->client_charset, &collation);
+    struct weir_str text = q->text;
 
-    if (cs.text != TEXT_LATIN1 || text_is_ascii(q->text.data, q->text.len)) {
-        return q->text;
+    if (cs.text == TEXT_CODED ||
+        (cs.text == TEXT_LATIN1 && !text_is_ascii(text.data, text.len))) {
+        charset_text(a, &cs, q->text, &text);
     }
-    char        *out = arena_take(a, q->text.len * 3);
-    const size_t len = text_of_latin1(q->text.data, q->text.len, out);
-    return (struct weir_str){ out, len };
+    return text;
 }
 
 void

@@ -44,8 +44,8 @@ enum { /* of sql_mode, as logged */
     SQL_MODE_NO_BACKSLASH_ESCAPES = 0x100000,
 };
 
-/* A QUERY event's text in UTF-8: it is logged in the client's charset.  Of
- * latin1 and UTF-8 clients only; others' is given as it is. */
+/* A QUERY event's text in UTF-8: it is logged in the client's charset.  What is
+ * no text in that is given as it is. */
 struct weir_str statement_text(struct arena *a, const struct binlog_query *q);
 
 /* Never fails.  `schema` is the session's default; all in `a`. */

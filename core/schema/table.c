@@ -6,6 +6,8 @@
  */
 #include "schema/table.h"
 
+#include <stdlib.h>
+
 #include "base/bytes.h"
 #include "base/str.h"
 #include "binlog/table_map.h"
@@ -33,6 +35,35 @@ table_map_is_full(const struct binlog_table_map *map)
     struct optional opt;
 
     return optional_parse(map, &opt) && opt.names.data;
+}
+
+/* UUID and INET6 are logged as BINARY(16), INET4 as BINARY(4), JSON as LONGTEXT
+ * of utf8mb4_bin, and VECTOR, which 11.7 brought, as VARBINARY of 4 bytes each
+ * (MariaDB sql/log_event_server.cc, Table_map_log_event). */
+bool
+table_may_hide(const struct table *t, const char *server_version)
+{
+    char *rest;
+
+    if (t->flavour != FLAVOUR_MARIADB) {
+        return false;
+    }
+    const unsigned long major = strtoul(server_version, &rest, 10);
+    const unsigned long minor = *rest == '.' ? strtoul(rest + 1, NULL, 10) : 0;
+    const bool has_vectors = major > 11 || (major == 11 && minor >= 7);
+    for (uint32_t i = 0; i < t->pub.ncolumns; i++) {
+        const struct binlog_column *c = &t->columns[i];
+        const bool binary = c->text == TEXT_BINARY;
+        if ((c->type == COLUMN_STRING && binary &&
+             (c->meta == 16 || c->meta == 4)) ||
+            (c->type == COLUMN_BLOB && c->length_size == 4 &&
+             str_is(t->pub.columns[i]->collation, "utf8mb4_bin")) ||
+            (c->type == COLUMN_VARCHAR && binary && has_vectors &&
+             c->meta > 0 && c->meta % 4 == 0)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool
@@ -88,10 +119,11 @@ finish_text(struct maker *m, uint32_t i)
     const unsigned maxlen = told->charset_told ? told->charset.maxlen : 0;
 
     c->text = told->charset_told ? told->charset.text : TEXT_UNTOLD;
+    c->coder = told->charset.coder;
     c->out = c->text == TEXT_BINARY ? WEIR_BYTES : WEIR_TEXT;
     if (c->text == TEXT_UNKNOWN) {
         c->unsupported = arena_printf(
-            m->a, "its charset, %.*s, can't be read yet",
+            m->a, "its charset, %.*s, is not known here",
             STR_ARG(told->charset.name.len > 0 ? told->charset.name
                                                : STR("of an unknown number")));
     }

@@ -52,6 +52,10 @@ enum weir_status table_make(struct arena *a, enum binlog_flavour flavour,
                             const struct definition *def, const char *reason,
                             struct table **out, struct weir_err *err);
 
+/* Whether a column of a table made without a definition may be of a type that
+ * MariaDB's log has no word for: UUID, INET4, INET6, JSON, VECTOR. */
+bool table_may_hide(const struct table *t, const char *server_version);
+
 /* A table frame's payload: flavour, the TABLE_MAP's body as received, the
  * definition or the reason for none.  Read back by table_load(), which sets
  * `pub.version` to `version`. */

@@ -113,20 +113,6 @@ log_details(struct maker *m)
 
 /* ---- ENUM and SET */
 
-/* A member's name in UTF-8; false if its charset can't be read. */
-static bool
-member_text(struct maker *m, const struct charset *charset,
-            struct weir_str from, struct weir_str *out)
-{
-    if (charset->text == TEXT_LATIN1) {
-        char *to = arena_take(m->a, 3 * from.len);
-        *out = (struct weir_str){ to, text_of_latin1(from.data, from.len, to) };
-        return true;
-    }
-    *out = arena_str(m->a, from);
-    return charset->text != TEXT_UNKNOWN && text_is_utf8(from.data, from.len);
-}
-
 static bool
 members_read(struct maker *m, uint32_t i, struct reader *r)
 {
@@ -146,9 +132,12 @@ members_read(struct maker *m, uint32_t i, struct reader *r)
         if (r->bad) {
             return false;
         }
-        if (!member_text(m, charset, name, &names[k])) {
-            c->unsupported = "its members' charset is not known";
+        names[k] = name;
+        if (!charset_text(m->a, charset, name, &names[k])) {
+            c->unsupported = "its members are no text in their charset, or "
+                             "that is not known";
         }
+        names[k] = arena_str(m->a, names[k]);
     }
     c->nmembers = (uint32_t)n;
     c->members = names;

@@ -436,7 +436,7 @@ charsets(void **state)
     assert_charset(11, "ascii_general_ci", "ascii", TEXT_UTF8);
     assert_charset(33, "utf8mb3_general_ci", "utf8mb3", TEXT_UTF8);
     assert_charset(63, "binary", "binary", TEXT_BINARY);
-    assert_charset(51, "cp1251_general_ci", "cp1251", TEXT_UNKNOWN);
+    assert_charset(51, "cp1251_general_ci", "cp1251", TEXT_CODED);
     assert_charset(224, "utf8mb4_unicode_ci", "utf8mb4", TEXT_UTF8);
     assert_charset(247, "utf8mb4_vietnamese_ci", "utf8mb4", TEXT_UTF8);
     assert_charset(255, "utf8mb4_0900_ai_ci", "utf8mb4", TEXT_UTF8);
@@ -448,10 +448,40 @@ charsets(void **state)
     assert_charset(2048, "utf8mb3_uca1400_ai_ci", "utf8mb3", TEXT_UTF8);
     assert_charset(2319, "utf8mb4_uca1400_icelandic_nopad_as_cs", "utf8mb4",
                    TEXT_UTF8);
-    assert_charset(3072, "utf32_uca1400_ai_ci", "utf32", TEXT_UNKNOWN);
+    assert_charset(3072, "utf32_uca1400_ai_ci", "utf32", TEXT_CODED);
     assert_charset(272, "", "", TEXT_UNKNOWN);
     assert_charset(5000, "", "", TEXT_UNKNOWN);
     assert_charset(UINT64_MAX, "", "", TEXT_UNKNOWN);
+}
+
+/* All that MySQL 9.7 and MariaDB 10.11 list: number, name, charset. */
+static void
+all_collations(void **state)
+{
+    const char *const source = getenv("WEIR_SOURCE");
+    struct arena      a = { 0 };
+    char              path[4096], name[128], charset[32];
+    unsigned          id, n = 0;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/t/data/unit/collations.txt",
+             source ? source : ".");
+    FILE *in = fopen(path, "r");
+    assert_non_null(in);
+    while (fscanf(in, "%u %127s %31s", &id, name, charset) == 3) {
+        struct weir_str      got;
+        const struct charset c = charset_of_id(&a, id, &got);
+        if (!str_is(c.name, charset) || c.text == TEXT_UNKNOWN ||
+            c.maxlen == 0 ||
+            (!str_is(got, name) && !strstr(name, "mysql561"))) {
+            fail_msg("%u is %s, not %.*s", id, name, STR_ARG(got));
+        }
+        arena_reset(&a);
+        n++;
+    }
+    fclose(in);
+    assert_true(n > 1300);
+    arena_free(&a);
 }
 
 static void
@@ -490,6 +520,7 @@ main(void)
         cmocka_unit_test(frames),
         cmocka_unit_test(damaged_table_maps),
         cmocka_unit_test(charsets),
+        cmocka_unit_test(all_collations),
         cmocka_unit_test(members_of_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
