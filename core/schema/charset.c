@@ -198,14 +198,14 @@ language_name(struct arena *a, uint64_t id)
     return NULL;
 }
 
-/* MariaDB: croatian, myanmar and thai, from 576 on. */
+/* MariaDB: croatian, myanmar, thai and 11.5's general one, from 576 on. */
 static const char *
 late_name(struct arena *a, uint64_t id)
 {
     static const char *const of[] = { "utf8mb3", "utf8mb4", "ucs2",
                                       "utf16",   NULL,      "utf32" };
     static const char *const names[] = { "croatian_ci", "myanmar_ci",
-                                         "thai_520_w2" };
+                                         "thai_520_w2", "general1400_as_ci" };
     const uint64_t block = (id - 576) >> 5, i = (id - 576) & 31;
 
     return block < COUNT(of) && of[block] && i < COUNT(names)

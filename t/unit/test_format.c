@@ -419,6 +419,14 @@ values(void **state)
                 "{\"a\": 1}");
     check_value(c, STRING(WEIR_JSON, "{oops"), "\"{oops\"", "{oops");
 
+    struct weir_column vector = c;
+    vector.sql_type = STR("vector(2)");
+    check_value(vector, STRING(WEIR_BYTES, "\xcd\xcc\xcc\x3d\0\0\0\x80"),
+                "[0.1,-0]", "\xcd\xcc\xcc\x3d");
+    check_value(vector, STRING(WEIR_BYTES, ""), "[]", "");
+    check_value(vector, STRING(WEIR_BYTES, "\0\0\xc0\x7f"), "\"AADAfw==\"", "");
+    check_value(vector, STRING(WEIR_BYTES, "abc"), "\"YWJj\"", "abc");
+
     struct weir_value decimal = STRING(WEIR_DECIMAL, "1.50");
     format_json_value(&c, &decimal, true, &out);
     assert_string_equal(text(), "\"1.50\"");
