@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/str.h"
 
-enum { FIRST_ROOM = 256 };
+enum { FIRST_ROOM = 256, LIVE_USEC = 10 * 1000000 };
 
 bool
 tables_kept(const struct receiver *r, struct weir_str schema,
@@ -287,7 +287,10 @@ hidden_types(struct receiver *r, const struct known_table *t,
         !table_may_hide(made, r->stream.server_version)) {
         return NULL;
     }
-    if (r->behind && !find_definition(r, t->schema, t->name)) {
+    /* In a backlog the stream would have to wait for what it can do without. */
+    const bool late =
+        r->behind || clock_usec() - r->txn.commit_usec > LIVE_USEC;
+    if (late && !find_definition(r, t->schema, t->name)) {
         return NULL;
     }
     const struct definition *def = definition_of(r, t)->def;
