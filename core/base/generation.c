@@ -57,6 +57,8 @@ put_generation(struct buf *out, const struct generation *g)
     put_line(out, "pid", g->pid);
     put_line(out, "log", g->log);
     put_line(out, "log_level", level_names[g->log_level]);
+    put_line(out, "log_format", g->log_json ? "json" : "text");
+    put_line(out, "control", g->control);
     put_line(out, "daemon", g->daemon ? "on" : "off");
     buf_printf(out, "drain_ms %lld\n", (long long)g->drain_ms);
     for (size_t i = 0; i < g->npipelines; i++) {
@@ -249,6 +251,7 @@ take_line(struct reading *r, struct weir_str key, struct weir_str value,
     const struct { const char *key; const char **out; } texts[] = {
         { "state", &g->state }, { "user", &g->user },
         { "pid", &g->pid }, { "log", &g->log },
+        { "control", &g->control },
     };
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -259,6 +262,10 @@ take_line(struct reading *r, struct weir_str key, struct weir_str value,
     }
     if (str_is(key, "log_level")) {
         return take_level(value, &g->log_level);
+    }
+    if (str_is(key, "log_format")) {
+        g->log_json = str_is(value, "json");
+        return true;
     }
     if (str_is(key, "daemon")) {
         g->daemon = str_is(value, "on");

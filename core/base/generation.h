@@ -8,6 +8,8 @@
  *     pid /run/weir.pid
  *     log /var/log/weir.log  (absent: standard error)
  *     log_level info
+ *     log_format text        (or json)
+ *     control /run/weir.sock (absent: STATE/run/control)
  *     daemon on
  *     drain_ms 30000
  *     pipeline shop 9f3a...  (digest, hexadecimal; one line for its source)
@@ -43,8 +45,9 @@ struct generation_pipeline {
 };
 struct generation {
     int                         fd; /* sealed; owned by who called _read() */
-    const char                 *state, *user, *pid, *log;
+    const char                 *state, *user, *pid, *log, *control;
     enum weir_level             log_level;
+    bool                        log_json;
     bool                        daemon;
     int64_t                     drain_ms;
     size_t                      npipelines;

@@ -20,6 +20,7 @@ static struct {
     int             fd;
     char            path[PATH_MAX]; /* empty: standard error */
     enum weir_level least;
+    bool            json;
     char            context[160];
     pthread_mutex_t lock;
     char            last[LINE_MAX_BYTES];
@@ -88,6 +89,12 @@ log_level(enum weir_level least)
     logger.least = least;
 }
 
+void
+log_json(bool on)
+{
+    logger.json = on;
+}
+
 bool
 log_level_parse(const char *name, enum weir_level *out)
 {
@@ -114,25 +121,102 @@ log_context(const char *context)
     logger.repeats = 0;
 }
 
-static void
-emit(enum weir_level level, const char *sentence)
+/* How many bytes of `p` are one UTF-8 sequence; 0: none that JSON may have. */
+static int
+utf8_length(const unsigned char *p)
 {
-    char line[LINE_MAX_BYTES + 256], now[25];
+    static const unsigned least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+    const int n = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
 
-    clock_format(clock_usec(), now);
-    int n = snprintf(line, sizeof line, "%s %s %d %s: %s", now,
-                     level_names[level], (int)getpid(), logger.context,
-                     sentence);
-    if (n > (int)sizeof line - 2) {
-        n = (int)sizeof line - 2;
+    if (*p < 0xc2 || *p > 0xf4) {
+        return 0;
     }
-    for (int i = 0; i < n; i++) {
+    unsigned code = *p & (0xffu >> (n + 1));
+    for (int i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80) { /* also the NUL at the end */
+            return 0;
+        }
+        code = code << 6 | (p[i] & 0x3f);
+    }
+    const bool surrogate = code >= 0xd800 && code < 0xe000;
+    return code < least[n] || code > 0x10ffff || surrogate ? 0 : n;
+}
+
+/* `text` as a JSON string, cut to `room` bytes with its quotes. */
+static size_t
+put_json(char *out, size_t room, const char *text)
+{
+    static const char     digits[] = "0123456789abcdef";
+    const unsigned char  *p = (const unsigned char *)text;
+    size_t                n = 0;
+
+    out[n++] = '"';
+    while (*p && n + 8 < room) {
+        const int whole = *p < 0x80 ? 1 : utf8_length(p);
+        if (*p == '"' || *p == '\\') {
+            out[n++] = '\\';
+            out[n++] = (char)*p++;
+        } else if (*p < ' ' || *p == 127) {
+            memcpy(out + n, "\\u00", 4);
+            out[n + 4] = digits[*p >> 4];
+            out[n + 5] = digits[*p++ & 15];
+            n += 6;
+        } else if (whole == 0) {
+            memcpy(out + n, "\\ufffd", 6);
+            n += 6;
+            p++;
+        } else {
+            memcpy(out + n, p, (size_t)whole);
+            n += (size_t)whole;
+            p += whole;
+        }
+    }
+    out[n++] = '"';
+    return n;
+}
+
+static size_t
+format_json(char *line, size_t room, enum weir_level level, const char *now,
+            const char *sentence)
+{
+    size_t n = (size_t)snprintf(line, room, "{\"time\":\"%s\",\"level\":\"%s\","
+                                "\"pid\":%d,\"context\":", now,
+                                level_names[level], (int)getpid());
+    n += put_json(line + n, room - n, logger.context);
+    n += (size_t)snprintf(line + n, room - n, ",\"message\":");
+    n += put_json(line + n, room - n - 2, sentence);
+    line[n++] = '}';
+    return n;
+}
+
+static size_t
+format_text(char *line, size_t room, enum weir_level level, const char *now,
+            const char *sentence)
+{
+    const int all = snprintf(line, room, "%s %s %d %s: %s", now,
+                             level_names[level], (int)getpid(),
+                             logger.context, sentence);
+    const size_t n = all > (int)room - 2 ? room - 2 : (size_t)all;
+    for (size_t i = 0; i < n; i++) {
         if (line[i] == '\n' || line[i] == '\r') {
             line[i] = ' '; /* what a server says must not forge a line */
         }
     }
+    return n;
+}
+
+static void
+emit(enum weir_level level, const char *sentence)
+{
+    char line[2 * LINE_MAX_BYTES], now[25];
+
+    clock_format(clock_usec(), now);
+    size_t n = logger.json
+                   ? format_json(line, sizeof line, level, now, sentence)
+                   : format_text(line, LINE_MAX_BYTES + 256, level, now,
+                                 sentence);
     line[n++] = '\n';
-    ssize_t ignored = write(logger.fd, line, (size_t)n);
+    ssize_t ignored = write(logger.fd, line, n);
     (void)ignored;
 }
 

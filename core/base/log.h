@@ -19,6 +19,8 @@ void log_reopen(void);
 int  log_fd(void);
 
 void log_level(enum weir_level least);
+/* `log_format = json`: one object a line, the same fields as its keys. */
+void log_json(bool on);
 bool log_level_parse(const char *name, enum weir_level *out);
 bool log_enabled(enum weir_level level);
 /* Copied.  Called in a worker right after the fork. */

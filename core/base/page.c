@@ -142,7 +142,7 @@ page_state_name(enum page_state state)
 {
     static const char *const names[] = { "starting", "connecting", "running",
                                          "waiting",  "relay full", "stopped",
-                                         "draining", "ended" };
+                                         "draining", "ended",     "paused" };
     return (size_t)state < sizeof names / sizeof *names ? names[state]
                                                         : "unknown";
 }

@@ -24,6 +24,7 @@ enum page_state {
     PAGE_STOPPED,   /* until a person changes something: see the reason */
     PAGE_DRAINING,
     PAGE_ENDED,     /* drained, or a source that has read all its files */
+    PAGE_PAUSED,    /* drained and held by weirctl: see the reason */
 };
 
 enum page_text {

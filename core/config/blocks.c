@@ -16,6 +16,9 @@ static const struct weir_name levels[] = {
     { "debug", WEIR_DEBUG }, { "info", WEIR_INFO }, { "warn", WEIR_WARN },
     { "error", WEIR_ERROR }, { NULL, 0 },
 };
+static const struct weir_name log_formats[] = {
+    { "text", 0 }, { "json", 1 }, { NULL, 0 },
+};
 static const struct weir_name syncs[] = { /* enum relay_sync */
     { "none", 0 }, { "interval", 1 }, { "commit", 2 }, { NULL, 0 },
 };
@@ -47,6 +50,10 @@ static const struct weir_directive global_directives[] = {
                 "and standard error in the foreground"),
     WEIR_CHOICE(G, log_level, .value = "info", .names = levels,
         .help = "the least that is logged"),
+    WEIR_CHOICE(G, log_format, .value = "text", .names = log_formats,
+        .help = "a sentence a line, or a JSON object with the same fields"),
+    WEIR_STR(G, control,
+        .help = "the socket that weirctl talks to; else STATE/run/control"),
     WEIR_BOOL(G, daemon, .value = "on",
         .help = "go to the background; off stays in the foreground"),
     CORE(MSEC, int64_t, G, drain_ms, "drain_timeout", .value = "30s",

@@ -9,8 +9,8 @@
 #include "module/load.h"
 
 struct global_settings {
-    const char *state, *user, *pid, *log;
-    int64_t     log_level;
+    const char *state, *user, *pid, *log, *control;
+    int64_t     log_level, log_format;
     bool        daemon;
     int64_t     drain_ms;
 };

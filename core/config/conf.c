@@ -200,6 +200,7 @@ build_globals(struct build *b, struct block *root, struct conf *c)
     check_line(b, root, "user", g.user);
     check_line(b, root, "pid", g.pid);
     check_line(b, root, "log", g.log);
+    check_line(b, root, "control", g.control);
     if (!g.state) {
         g.state = WEIR_STATEDIR; /* what was there was reported */
     }
@@ -213,6 +214,8 @@ build_globals(struct build *b, struct block *root, struct conf *c)
     } else if (!g.log && g.daemon) {
         c->log = arena_printf(b->arena, "%s/weir.log", c->state);
     }
+    c->control = g.control ? absolute(b->arena, prefix, g.control) : NULL;
+    c->log_json = g.log_format == 1;
     c->log_level = (enum weir_level)g.log_level;
     c->daemon = g.daemon;
     c->drain_ms = g.drain_ms;

@@ -76,7 +76,9 @@ struct conf_pipeline {
 
 struct conf {
     const char     *state, *user, *pid, *log; /* absolute; user, log: or NULL */
+    const char     *control;                  /* or NULL */
     enum weir_level log_level;
+    bool            log_json;
     bool            daemon;
     int64_t         drain_ms; /* drain_timeout: then SIGKILL */
     size_t          nmodules;

@@ -179,10 +179,13 @@ child_end(struct child *c, int signal, int64_t ms)
 void
 child_renew(struct child *c)
 {
-    c->state = CHILD_DUE;
-    c->at = 0;
     c->failures = c->crashes = 0;
     c->position[0] = '\0';
+    c->state = c->paused[0] ? CHILD_PAUSED : CHILD_DUE;
+    c->at = 0;
+    if (c->paused[0]) {
+        say_state(c, PAGE_PAUSED, c->paused);
+    }
 }
 
 /* What it was doing; empty if it was at no position yet. */
@@ -331,7 +334,8 @@ ended_as_told(struct server *s, struct child *c, int status)
                  strsignal(WTERMSIG(status)));
     }
     if (c->is_wanted && !s->is_ending) {
-        log_info("%s drained; it starts anew", c->what);
+        log_info("%s drained; it %s", c->what,
+                 c->paused[0] ? "is held" : "starts anew");
         child_renew(c);
     } else {
         log_info("%s ended", c->what);
@@ -420,6 +424,7 @@ child_tick(struct server *s, struct child *c, int64_t now)
     switch (c->state) {
     case CHILD_HELD:
     case CHILD_RESTING:
+    case CHILD_PAUSED:
         return INT64_MAX;
     case CHILD_DUE:
         if (now < c->at) {

@@ -6,6 +6,8 @@
  *     HELD -> DUE -> RUNNING -> ENDING -> gone, or DUE with its new block
  *              ^        | crash, hang
  *              +--------+-> RESTING, until a reload
+ *
+ * and from anywhere, once it has ended: PAUSED, until it is resumed.
  */
 #ifndef WEIR_MASTER_CHILD_H
 #define WEIR_MASTER_CHILD_H
@@ -19,6 +21,7 @@ enum child_state {
     CHILD_RUNNING,
     CHILD_ENDING,  /* was told to; killed at `at` */
     CHILD_RESTING, /* not started again until a reload */
+    CHILD_PAUSED,  /* held until somebody resumes it */
 };
 
 struct child {
@@ -41,6 +44,7 @@ struct child {
     unsigned         failures; /* in a row */
     unsigned         crashes;  /* at `position`, in a row */
     char             position[1024];
+    char             paused[500]; /* why it is held; empty: it is not */
 };
 
 /* Held, not wanted, without a slot; with a page. */
@@ -52,7 +56,7 @@ void child_free(struct child **c);
 
 /* To its end: SIGQUIT or SIGTERM now, SIGKILL after `ms`. */
 void child_end(struct child *c, int signal, int64_t ms);
-/* It may start now, whatever has happened before. */
+/* It may start now, whatever has happened before, unless it is paused. */
 void child_renew(struct child *c);
 /* waitpid() gave `status` for it. */
 void child_reaped(struct server *s, struct child *c, int status);

@@ -21,8 +21,10 @@
 #include "base/log.h"
 #include "base/title.h"
 #include "master/child.h"
+#include "master/control.h"
 #include "master/daemon.h"
 #include "master/notify.h"
+#include "master/pause.h"
 #include "master/reload.h"
 #include "master/server.h"
 
@@ -66,6 +68,7 @@ server_let_go(void *arg)
             close(fds[i]);
         }
     }
+    control_let_go(s);
     for (struct child *c = s->children; c; c = c->next) {
         page_close(c->page);
     }
@@ -175,12 +178,13 @@ wait_events(struct server *s, int64_t until, struct asked *asked)
     const int64_t left = until > begin ? until - begin : 0;
     const struct timespec timeout = { left / SECOND, left % SECOND * 1000 };
 
-    struct pollfd fds[] = { { s->signal_fd, POLLIN, 0 },
-                            { s->checker.pid ? s->checker.socket : -1, POLLIN,
-                              0 },
-                            { s->checker.pid ? s->checker.errors : -1, POLLIN,
-                              0 } };
-    ppoll(fds, 3, &timeout, NULL);
+    struct pollfd fds[3 + CONTROL_FDS] = {
+        { s->signal_fd, POLLIN, 0 },
+        { s->checker.pid ? s->checker.socket : -1, POLLIN, 0 },
+        { s->checker.pid ? s->checker.errors : -1, POLLIN, 0 },
+    };
+    control_poll(s, fds + 3);
+    ppoll(fds, 3 + CONTROL_FDS, &timeout, NULL);
     const int64_t now = clock_steady();
     if (now - begin > left + LATE_SECONDS * SECOND) {
         /* The machine or our whole group was stopped, and so were they. */
@@ -259,6 +263,8 @@ tick(struct server *s)
         }
         next = s->checker.deadline < next ? s->checker.deadline : next;
     }
+    const int64_t served = control_serve(s, now);
+    next = served < next ? served : next;
     reload_settle(s);
     for (struct child *c = s->children; c; c = c->next) {
         const int64_t at = child_tick(s, c, now);
@@ -335,12 +341,19 @@ start_here(struct server *s, int fd, struct weir_err *err)
     if (st == WEIR_OK) {
         st = state_open(&s->start, first.state, &s->account, &s->state, err);
     }
+    log_json(first.log_json);
     if (st == WEIR_OK) {
         st = open_log(s, err);
     }
     if (st == WEIR_OK && geteuid() == 0 && !first.user) {
         log_warn("workers, and the modules in them, run as root: give them "
                  "an account of their own with user = \"weir\"");
+    }
+    if (st == WEIR_OK) {
+        st = pause_load(s, err);
+    }
+    if (st == WEIR_OK) {
+        st = control_open(s, first.control, err);
     }
     const bool in_background = st == WEIR_OK && first.daemon;
     s->generation = (struct generation){ .daemon = in_background };
@@ -353,7 +366,8 @@ start_workers(struct server *s, int fd, struct weir_err *err)
 {
     log_context("master");
     title_set("weir: master %s", s->options->path);
-    enum weir_status st = state_claim(&s->state, s->options->path, err);
+    enum weir_status st = state_claim(&s->state, s->options->path,
+                                      s->control.path, err);
     if (st == WEIR_OK) {
         st = take_signals(s, err);
     }
@@ -382,6 +396,8 @@ forget(struct server *s)
         close(s->generation.fd);
     }
     buf_free(&s->checker.said);
+    buf_free(&s->paused);
+    arena_free(&s->call);
     arena_free(&s->arena);
     arena_free(&s->start);
 }
@@ -392,6 +408,7 @@ end_server(struct server *s)
     if (s->generation.pid) {
         unlink(s->generation.pid);
     }
+    control_close(s);
     state_close(&s->state);
     log_info("ended");
     forget(s);
@@ -409,6 +426,7 @@ fail_start(struct server *s, const char *reason)
             log_error("%s", reason);
         }
     }
+    control_close(s);
     state_close(&s->state);
     forget(s);
     return MASTER_FAILED;

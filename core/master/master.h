@@ -30,4 +30,7 @@ int master_run(const struct master_options *o);
 /* -s SIGNAL: stop, quit, reload, reopen, status.  Returns an exit status. */
 int master_signal(const struct master_options *o, const char *signal);
 
+/* Asks the master in `state` to reload, and waits for the result. */
+int master_reload(const char *state);
+
 #endif

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "master/child.h"
 #include "master/notify.h"
+#include "master/pause.h"
 
 enum { SOURCE_TIMEOUT_MS = 60000, SLOTS = GENERATION_MAX_SINKS };
 
@@ -73,6 +74,7 @@ want(struct server *s, const char *pipeline, const char *sink,
                       sink ? sink : "", err.text);
             return;
         }
+        pause_look(s, c);
         tally->added++;
     } else if (c->state == CHILD_RUNNING && is_to_start_anew(c, digest)) {
         tally->changed++;
@@ -149,6 +151,10 @@ check_change(const struct server *s, const struct generation *next,
         log_warn("`log` has changed: that needs a restart; %s is written to "
                  "until then", now->log ? now->log : "standard error");
     }
+    if (!same_name(now->control, next->control)) {
+        log_warn("`control` has changed: that needs a restart; the socket "
+                 "stays where it is");
+    }
     if (now->log_level != next->log_level) {
         log_warn("`log_level` has changed: workers that go on unchanged keep "
                  "the old one until a restart");
@@ -165,6 +171,7 @@ keep_unchangeable(const struct server *s, struct generation *next,
 
     next->user = now->user ? arena_strdup(a, now->user) : NULL;
     next->pid = now->pid ? arena_strdup(a, now->pid) : NULL;
+    next->control = now->control ? arena_strdup(a, now->control) : NULL;
     next->log = now->log ? arena_strdup(a, now->log) : NULL;
 }
 
@@ -208,6 +215,7 @@ reload_apply(struct server *s, int fd, struct weir_err *err)
     s->generation = next;
     s->generation.fd = fd;
     log_level(next.log_level);
+    log_json(next.log_json);
     keep_text(s);
     compare(s, &tally);
     s->is_settling = true;

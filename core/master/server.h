@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/generation.h"
 #include "master/account.h"
 #include "master/checker.h"
@@ -17,6 +18,20 @@
 #include "master/state.h"
 
 struct child;
+
+/* The control socket; see control.h, which says what it is for. */
+struct control_client {
+    int      fd; /* -1: free */
+    unsigned uid;
+    int64_t  until; /* steady clock: left then */
+    size_t   len;
+    char     line[1024];
+};
+struct control {
+    const char           *path; /* NULL: not opened yet */
+    int                   fd;
+    struct control_client clients[8];
+};
 
 struct server {
     const struct master_options *options;
@@ -29,6 +44,9 @@ struct server {
     const char       *log; /* or NULL: standard error */
 
     struct child *children;
+    struct buf    paused;  /* pause.h: the file's text */
+    struct control control;
+    struct arena  call;    /* of one request */
     bool          is_ending;   /* no child is started any more */
     int64_t       grace_until; /* we were stopped ourselves: no hang before */
 

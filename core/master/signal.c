@@ -27,7 +27,6 @@ enum {
     EXTRA_MS = 15000, /* beyond the deadline of the master's own */
     TEST_MS = 60000,  /* that the master's own test may take */
     PROGRESS_MS = 5000,
-    CONFIG_MAX = 1 << 20,
 };
 
 struct target {
@@ -47,28 +46,6 @@ complain(int exit_status, const char *sentence)
 
 /* ---- Where it runs */
 
-/* `state = "..."` at the start of a line, from a file that is broken somewhere
- * else: who edits it must still be able to stop the server. */
-static const char *
-guess_state(struct arena *a, const char *path)
-{
-    struct weir_str text;
-    struct weir_err err;
-
-    if (file_read(a, path, CONFIG_MAX, &text, &err) == WEIR_OK) {
-        char *rest = (char *)text.data;
-        for (char *line = strsep(&rest, "\n"); line;
-             line = strsep(&rest, "\n")) {
-            char value[1024];
-            if (sscanf(line, " state = \"%1023[^\"]\"", value) == 1 &&
-                value[0] == '/') {
-                return arena_strdup(a, value);
-            }
-        }
-    }
-    return WEIR_STATEDIR;
-}
-
 static enum weir_status
 ask_config(struct target *t, const struct master_options *o, bool must_be_good,
            struct weir_err *err)
@@ -85,7 +62,7 @@ ask_config(struct target *t, const struct master_options *o, bool must_be_good,
         t->state = arena_strdup(&t->arena, g.state);
         t->drain_ms = g.drain_ms;
     } else if (!must_be_good) {
-        t->state = guess_state(&t->arena, o->path);
+        t->state = state_guess(&t->arena, o->path);
         t->drain_ms = DRAIN_MS;
         fprintf(stderr, "weir: %s\nweir: so the state directory is taken to "
                 "be %s\n", err->text, t->state);
@@ -289,6 +266,29 @@ master_signal(const struct master_options *o, const char *signal)
     } else {
         result = act(&t, signal);
     }
+    if (t.pidfd != -1) {
+        close(t.pidfd);
+    }
+    arena_free(&t.arena);
+    return result;
+}
+
+int
+master_reload(const char *state)
+{
+    struct target   t = { .pidfd = -1, .drain_ms = DRAIN_MS };
+    struct weir_err err;
+
+    t.state = arena_strdup(&t.arena, state);
+    const enum weir_status st = find_master(&t, &err);
+    if (st == WEIR_DROP) {
+        weir_fail(&err, st, "no weir runs in %s", t.state);
+    }
+    const int result = st == WEIR_OK
+                           ? reload(&t)
+                           : complain(st == WEIR_DROP ? MASTER_NOT_RUNNING
+                                                      : MASTER_FAILED,
+                                      err.text);
     if (t.pidfd != -1) {
         close(t.pidfd);
     }

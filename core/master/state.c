@@ -20,7 +20,8 @@
 #include "base/file.h"
 #include "base/str.h"
 
-enum { LOCK_FILE_MAX = 8192, OLD_WORKERS_MS = 10000, PROBE_MS = 100 };
+enum { LOCK_FILE_MAX = 8192, OLD_WORKERS_MS = 10000, PROBE_MS = 100,
+       CONFIG_MAX = 1 << 20 };
 
 static void
 wake(int signal)
@@ -188,12 +189,13 @@ state_open(struct arena *a, const char *dir, const struct account *account,
 }
 
 enum weir_status
-state_claim(const struct state *s, const char *path, struct weir_err *err)
+state_claim(const struct state *s, const char *path, const char *control,
+            struct weir_err *err)
 {
     char text[LOCK_FILE_MAX];
 
-    const int n = snprintf(text, sizeof text, "%d\n%s\n%" PRId64 "\n",
-                           (int)getpid(), path, clock_usec());
+    const int n = snprintf(text, sizeof text, "%d\n%s\n%" PRId64 "\n%s\n",
+                           (int)getpid(), path, clock_usec(), control);
     if (n >= (int)sizeof text) {
         return weir_fail(err, WEIR_FATAL, "%s: the path is too long", path);
     }
@@ -225,12 +227,14 @@ parse_holder(struct arena *a, char *text, struct holder *out,
     const char *pid = strsep(&rest, "\n");
     const char *path = strsep(&rest, "\n");
     const char *since = strsep(&rest, "\n");
+    const char *control = strsep(&rest, "\n");
     out->pid = pid ? (pid_t)strtol(pid, NULL, 10) : 0;
-    if (out->pid <= 1 || !path || !since) {
+    if (out->pid <= 1 || !path || !since || !control) {
         return weir_fail(err, WEIR_FATAL,
                          "a weir is just starting or ending: try again");
     }
     out->path = arena_strdup(a, path);
+    out->control = arena_strdup(a, control);
     out->since_usec = strtoll(since, NULL, 10);
     return WEIR_OK;
 }
@@ -260,6 +264,26 @@ state_holder(struct arena *a, const char *dir, struct holder *out,
     }
     text[n] = '\0';
     return parse_holder(a, text, out, err);
+}
+
+const char *
+state_guess(struct arena *a, const char *path)
+{
+    struct weir_str text;
+    struct weir_err err;
+
+    if (file_read(a, path, CONFIG_MAX, &text, &err) == WEIR_OK) {
+        char *rest = (char *)text.data;
+        for (char *line = strsep(&rest, "\n"); line;
+             line = strsep(&rest, "\n")) {
+            char value[1024];
+            if (sscanf(line, " state = \"%1023[^\"]\"", value) == 1 &&
+                value[0] == '/') {
+                return arena_strdup(a, value);
+            }
+        }
+    }
+    return WEIR_STATEDIR;
 }
 
 enum weir_status

@@ -3,7 +3,8 @@
  * in it, and the small files in its `run` folder by which `weir -s` learns of
  * it.  Knows nothing of pipelines.
  *
- *     lock           flock()ed as long as the master lives; "PID\nPATH\nUSEC\n"
+ *     lock           flock()ed as long as the master lives; says pid,
+ *                    configuration, time of start and control socket
  *     workers.lock   shared by master and workers: free when all have ended,
  *                    also those of a master that was killed
  *     run/reload     "started N", "finished N", "ok 0|1", "reason ..."
@@ -32,7 +33,7 @@ enum weir_status state_open(struct arena *a, const char *dir,
                             struct weir_err *err);
 /* Says who we are, once the pid is the one that stays. */
 enum weir_status state_claim(const struct state *s, const char *path,
-                             struct weir_err *err);
+                             const char *control, struct weir_err *err);
 /* Empties `run` and gives the lock back. */
 void state_close(struct state *s);
 
@@ -40,11 +41,17 @@ struct holder {
     pid_t       pid;
     const char *path; /* of its configuration */
     int64_t     since_usec;
+    const char *control; /* its socket */
 };
 
 /* OK: a master runs in `dir`.  DROP: none does.  FATAL: can't tell. */
 enum weir_status state_holder(struct arena *a, const char *dir,
                               struct holder *out, struct weir_err *err);
+
+/* The state folder that a configuration names, or else the default: looks for
+ * `state = "..."` at the start of a line, so that it works with a file that is
+ * broken somewhere else. */
+const char *state_guess(struct arena *a, const char *path);
 
 /* A file in `run`, replaced whole; not synced, since it means nothing after a
  * crash. */

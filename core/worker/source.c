@@ -271,7 +271,8 @@ await_sink(struct source_worker *s, const struct conf_sink *sink)
     while (!known && !ending) {
         if (page_open(path, false, &page, &err) == WEIR_OK) {
             known = atomic_load(&page->restored) ||
-                    atomic_load(&page->state) == PAGE_STOPPED;
+                    atomic_load(&page->state) == PAGE_STOPPED ||
+                    atomic_load(&page->state) == PAGE_PAUSED;
             page_close(page);
         }
         if (!known && !said) {

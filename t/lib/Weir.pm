@@ -286,7 +286,7 @@ sub check_logs
     my (@errors, @sanitizer);
     for my $server (grep { $_->isa('Weir::Server') } @{ $self->{servers} }) {
         for my $line ($server->log_lines) {
-            next if $line !~ /^\S+ error /;
+            next if $line !~ /^\S+ error |"level":"error"/;
             push @errors, $line if !grep { $line =~ $_ } @{ $self->{expect} };
         }
         push @sanitizer, grep {
