@@ -62,6 +62,8 @@ deliver_new(const struct deliver_settings *settings)
     if (gethostname(d->host, sizeof d->host - 1) == -1) {
         snprintf(d->host, sizeof d->host, "an unknown host");
     }
+    d->request_path = request_path(&d->paths, state, pipeline, sink);
+    d->answer_path = answer_path(&d->paths, state, pipeline, sink);
     d->at.gtids = gtid_set_new();
     pthread_mutex_init(&d->batch.lock, NULL);
     pthread_cond_init(&d->batch.ended, NULL);

@@ -520,6 +520,30 @@ is_enough(const struct deliverer *d, uint64_t began)
 }
 
 enum weir_status
+fill_pass(struct deliverer *d, uint64_t to, struct weir_err *err)
+{
+    while (follower_offset(d->follower) < to) {
+        enum weir_status st = next_frame(d, err);
+        if (st == WEIR_OK && d->frame.type != FRAME_DDL) {
+            st = take_frame(d, err);
+        }
+        if (st != WEIR_OK) {
+            return st == WEIR_DROP
+                       ? weir_fail(err, WEIR_REJECT, "the relay ends before "
+                                   "%llu", (unsigned long long)to)
+                       : st;
+        }
+        if (d->in_frame || d->frame.next > to) {
+            fill_leave_frame(d);
+            return weir_fail(err, WEIR_REJECT,
+                             "no transaction begins at %llu",
+                             (unsigned long long)to);
+        }
+    }
+    return WEIR_OK;
+}
+
+enum weir_status
 fill(struct deliverer *d, bool *idle, struct weir_err *err)
 {
     const enum weir_share share = d->set.sink->batching.share;

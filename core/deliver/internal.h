@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "base/arena.h"
+#include "base/request.h"
 #include "base/twoslot.h"
 #include "binlog/gtid.h"
 #include "binlog/rows.h"
@@ -101,6 +102,8 @@ struct deliverer {
     char                    name[140]; /* "shop/cache" */
     struct arena            paths;
     const char             *relay_dir, *relay_page, *id_path, *checkpoint_path;
+    const char             *request_path, *answer_path;
+    struct request          request; /* not done yet */
     uint8_t                 pipeline_id[16];
     char                    host[256];
 
@@ -193,6 +196,9 @@ const struct weir_txn *transaction_of_batch(struct deliverer *d);
 
 /* fill.c */
 enum weir_status fill(struct deliverer *d, bool *idle, struct weir_err *err);
+/* Over the frames before `to`, without their rows. */
+enum weir_status fill_pass(struct deliverer *d, uint64_t to,
+                           struct weir_err *err);
 struct weir_event *fill_add(struct deliverer *d, struct view *v,
                             const struct frame *f);
 void fill_leave_frame(struct deliverer *d);
@@ -212,6 +218,22 @@ bool checkpoint_due(const struct deliverer *d, int64_t then,
 /* As long as the sink's `wait` says, since the last batch. */
 bool             has_waited(const struct deliverer *d);
 void             place_free(struct place *p);
+
+/* start.c */
+enum weir_status place_set(struct deliverer *d, uint64_t next,
+                           uint32_t next_row, struct weir_str gtids,
+                           struct weir_str file, uint64_t offset,
+                           struct weir_err *err);
+
+/* request.c */
+enum weir_status request_take(struct deliverer *d, struct weir_err *err);
+/* REJECT: refused, and nothing has changed but the place in memory. */
+enum weir_status request_rewind(struct deliverer *d, struct weir_err *err);
+/* Answers, and forgets it. */
+enum weir_status request_refused(struct deliverer *d, const char *why,
+                                 struct weir_err *err);
+/* The place is found: stores it, then answers. */
+enum weir_status request_finish(struct deliverer *d, struct weir_err *err);
 
 /* answer.c */
 extern const struct sink_ops answers;

@@ -74,7 +74,8 @@ static enum weir_status
 stored(struct deliverer *d, struct progress *out, struct weir_err *err)
 {
     const struct weir_str local = twoslot_value(d->local);
-    const bool            adopt = d->set.sink->set.adopt;
+    const bool            adopt = d->set.sink->set.adopt ||
+                       d->request.verb == REQUEST_ADOPT;
 
     if (!d->has_found && d->sink.module->restore && local.len && !adopt) {
         return is_gone(d, err);
@@ -95,8 +96,8 @@ stored(struct deliverer *d, struct progress *out, struct weir_err *err)
 
 /* ---- Places */
 
-static enum weir_status
-set_place(struct deliverer *d, uint64_t next, uint32_t next_row,
+enum weir_status
+place_set(struct deliverer *d, uint64_t next, uint32_t next_row,
           struct weir_str gtid_set, struct weir_str file, uint64_t offset,
           struct weir_err *err)
 {
@@ -189,7 +190,7 @@ start_by_gtid(struct deliverer *d, const struct progress *p,
             d->set.pipeline->name);
     }
     if (st == WEIR_OK) {
-        st = set_place(d, first, 0, p->gtid_set, p->file, p->file_offset, err);
+        st = place_set(d, first, 0, p->gtid_set, p->file, p->file_offset, err);
     }
     if (st == WEIR_OK) {
         d->skip = gtid_set_copy(d->at.gtids);
@@ -225,7 +226,7 @@ start_at(struct deliverer *d, const struct progress *p, struct weir_err *err)
     if (st != WEIR_OK || follower_in_gap(d->follower)) {
         return start_by_gtid(d, p, err);
     }
-    st = set_place(d, next, resend ? p->first_row : p->next_row, p->gtid_set,
+    st = place_set(d, next, resend ? p->first_row : p->next_row, p->gtid_set,
                    p->file, p->file_offset, err);
     d->txn_has_events = !resend && p->head;
     if (st == WEIR_OK && p->gtid_set.len) {
@@ -257,7 +258,7 @@ start_now(struct deliverer *d, struct weir_err *err)
         st = WEIR_DROP; /* the source worker is about to begin a new segment */
     }
     if (st == WEIR_OK) {
-        st = set_place(d, follower_offset(d->follower), 0, o.gtid_set, o.file,
+        st = place_set(d, follower_offset(d->follower), 0, o.gtid_set, o.file,
                        o.file_offset, err);
         d->now = d->skip_until = end;
         d->catching_up = d->from_segment = true;
@@ -283,7 +284,7 @@ start_new(struct deliverer *d, struct weir_err *err)
                                "the relay did not keep %s from its beginning "
                                "on: start = now in the sink's block begins "
                                "with what comes", lacks)
-                   : set_place(d, first, 0, o.gtid_set, o.file, o.file_offset,
+                   : place_set(d, first, 0, o.gtid_set, o.file, o.file_offset,
                                err);
         d->from_segment = true;
     }
@@ -319,14 +320,45 @@ find_place(struct deliverer *d, struct weir_err *err)
     return st;
 }
 
-enum weir_status
-deliver_start(struct deliverer *d, struct weir_err *err)
+/* FATAL where a request can't be done is the request's end. */
+static enum weir_status
+give_up(struct deliverer *d, enum weir_status st, struct weir_err *err)
 {
-    fill_leave_frame(d);
-    enum weir_status st = save_checkpoint(d, err);
-    if (st == WEIR_OK) {
-        st = find_place(d, err);
+    struct weir_err why = *err, other;
+
+    if (st == WEIR_OK || st == WEIR_DROP || st == WEIR_RETRY ||
+        d->request.verb == REQUEST_NONE) {
+        return st;
     }
+    if (request_refused(d, why.text, &other) != WEIR_OK) {
+        log_warn("%s", other.text);
+    }
+    return st;
+}
+
+static enum weir_status
+start_somewhere(struct deliverer *d, struct weir_err *err)
+{
+    skip_nothing(d);
+    if (d->request.verb == REQUEST_REWIND) {
+        enum weir_status st = request_rewind(d, err);
+        if (st != WEIR_REJECT) {
+            return st == WEIR_RETRY ? WEIR_DROP : st;
+        }
+        st = request_refused(d, err->text, err);
+        if (st != WEIR_OK) {
+            return st;
+        }
+        skip_nothing(d);
+    }
+    return d->is_new ? start_new(d, err) : start_at(d, &d->found, err);
+}
+
+static enum weir_status
+start(struct deliverer *d, struct weir_err *err)
+{
+    enum weir_status st = find_place(d, err);
+
     if (st != WEIR_OK) {
         return st;
     }
@@ -338,15 +370,30 @@ deliver_start(struct deliverer *d, struct weir_err *err)
     if (st != WEIR_OK || follower_published(d->follower) == 0) {
         return st == WEIR_OK || st == WEIR_RETRY ? WEIR_DROP : st;
     }
-    skip_nothing(d);
-    st = d->is_new ? start_new(d, err) : start_at(d, &d->found, err);
-    if (st == WEIR_OK) {
-        batch_reset(d);
-        if (d->found.seq > d->seq) {
-            d->seq = d->found.seq;
-        }
-        d->started = true;
-        d->moved = true; /* a new sink's place is stored at once */
+    st = start_somewhere(d, err);
+    if (st != WEIR_OK) {
+        return st;
     }
-    return st;
+    batch_reset(d);
+    if (d->found.seq > d->seq && d->request.verb != REQUEST_REWIND) {
+        d->seq = d->found.seq;
+    }
+    d->moved = true; /* a new sink's place is stored at once */
+    return d->request.verb == REQUEST_NONE ? WEIR_OK
+                                           : request_finish(d, err);
+}
+
+enum weir_status
+deliver_start(struct deliverer *d, struct weir_err *err)
+{
+    fill_leave_frame(d);
+    enum weir_status st = save_checkpoint(d, err);
+    if (st == WEIR_OK) {
+        st = request_take(d, err);
+    }
+    if (st == WEIR_OK) {
+        st = start(d, err);
+    }
+    d->started = d->started || st == WEIR_OK;
+    return give_up(d, st, err);
 }
