@@ -104,6 +104,15 @@ sub command
     return ($? & 127 ? 128 + ($? & 127) : $? >> 8, $text);
 }
 
+# weirctl with these arguments; exit status and what it said.
+sub ctl
+{
+    my ($self, @arguments) = @_;
+    my $text = $self->capture("$self->{prefix}/sbin/weirctl", '-d',
+        $self->state, @arguments);
+    return ($? & 127 ? 128 + ($? & 127) : $? >> 8, $text);
+}
+
 sub capture
 {
     my ($self, @command) = @_;

@@ -1,0 +1,288 @@
+/* ctl_status.c - weirctl status and lag: pages of a server that runs, and
+ * checkpoints where none does. */
+#include "tools/ctl.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "base/twoslot.h"
+#include "master/status.h"
+#include "relay/progress.h"
+
+enum { WATCH_SECONDS = 1 };
+
+/* ---- As JSON */
+
+static void
+put_worker(struct buf *out, const struct status_worker *w)
+{
+    const struct worker_page *p = &w->page;
+
+    buf_text(out, "{");
+    json_text(out, "name", str_of(w->sink ? w->sink : "source"));
+    json_text(out, "state", str_of(w->has_page
+                  ? status_word((enum page_state)p->state) : "unknown"));
+    json_bool(out, "ok", w->is_well);
+    json_text(out, "why", str_of(w->why));
+    json_int(out, "pid", p->pid);
+    json_text(out, "module", str_of(w->module));
+    json_text(out, "gtid", str_of(w->gtid));
+    json_text(out, "file", str_of(w->file));
+    json_uint(out, "file_offset", p->file_offset);
+    json_uint(out, "relay_offset", p->relay_offset);
+    json_int(out, "lag_usec", w->lag_usec);
+    json_uint(out, "behind_bytes", w->behind);
+    json_bool(out, "caught_up", p->caught_up);
+    json_time(out, "commit_time", p->commit_usec);
+    json_time(out, "started", p->started_usec);
+    json_uint(out, "transactions", p->transactions);
+    json_uint(out, "rows", p->rows);
+    json_uint(out, "batches", p->batches);
+    json_uint(out, "bytes", p->bytes);
+    json_uint(out, "retries", p->retries);
+    json_uint(out, "rejects", p->rejects);
+    json_int(out, "parked_tables", p->parked_tables);
+    json_int(out, "restarts", p->restarts);
+    buf_text(out, "}");
+}
+
+static bool
+put_status(struct ctl *c, const struct status *s, struct buf *out)
+{
+    bool all_well = true;
+
+    buf_text(out, "{");
+    json_bool(out, "running", true);
+    json_int(out, "pid", c->holder.pid);
+    json_text(out, "configuration", str_of(c->holder.path));
+    json_time(out, "since", c->holder.since_usec);
+    json_key(out, "pipelines");
+    buf_text(out, "[");
+    for (size_t i = 0; i < s->n; i++) {
+        const struct status_worker *w = &s->workers[i];
+        all_well = all_well && w->is_well;
+        if (w->sink) {
+            buf_text(out, out->data[out->len - 1] == '[' ? "" : ",");
+        } else {
+            buf_text(out, i ? "]},{" : "{");
+            json_text(out, "name", str_of(w->pipeline));
+            json_uint(out, "relay_used", w->page.relay_used);
+            json_uint(out, "relay_size", w->page.relay_size);
+            json_key(out, "workers");
+            buf_text(out, "[");
+        }
+        put_worker(out, w);
+    }
+    buf_text(out, s->n ? "]}]" : "]");
+    json_bool(out, "ok", all_well);
+    buf_text(out, "}");
+    return all_well;
+}
+
+/* ---- Where nothing runs: what is stored */
+
+static int
+is_folder(const struct dirent *e)
+{
+    return e->d_name[0] != '.' && strcmp(e->d_name, "run") != 0 &&
+           strcmp(e->d_name, "relay") != 0;
+}
+
+static void
+put_stored(struct ctl *c, const char *pipeline, const char *sink,
+           struct buf *json)
+{
+    struct weir_str blob;
+    struct weir_err err;
+    struct progress p;
+
+    struct arena *a = &c->arena;
+    const char   *path = arena_printf(a, "%s/%s/%s/checkpoint", c->state,
+                                      pipeline, sink);
+    if (access(path, F_OK) == -1) {
+        return;
+    }
+    if (twoslot_read(a, path, &blob, &err) != WEIR_OK || blob.len == 0 ||
+        progress_parse(blob, &p, &err) != WEIR_OK) {
+        p = (struct progress){ 0 };
+    }
+    if (!c->json) {
+        char when[25] = "-";
+        if (p.time_usec) {
+            clock_format(p.time_usec, when);
+        }
+        printf("  %s/%s stands at %.*s (%.*s:%" PRIu64 "), as of %s\n",
+               pipeline, sink, STR_ARG(p.gtid_set), STR_ARG(p.file),
+               p.file_offset, when);
+        return;
+    }
+    buf_text(json, json->data[json->len - 1] == '[' ? "{" : ",{");
+    json_text(json, "pipeline", str_of(pipeline));
+    json_text(json, "sink", str_of(sink));
+    json_text(json, "gtid", p.gtid_set);
+    json_text(json, "file", p.file);
+    json_uint(json, "file_offset", p.file_offset);
+    json_uint(json, "relay_offset", p.next);
+    json_time(json, "time", p.time_usec);
+    buf_text(json, "}");
+}
+
+static void
+each_stored(struct ctl *c, struct buf *json)
+{
+    struct dirent **pipelines, **sinks;
+
+    const int n = scandir(c->state, &pipelines, is_folder, alphasort);
+    for (int i = 0; i < n; i++) {
+        const char *dir = arena_printf(&c->arena, "%s/%s", c->state,
+                                       pipelines[i]->d_name);
+        const int   m = scandir(dir, &sinks, is_folder, alphasort);
+        for (int k = 0; k < m; k++) {
+            put_stored(c, pipelines[i]->d_name, sinks[k]->d_name, json);
+            free(sinks[k]);
+        }
+        if (m >= 0) {
+            free(sinks);
+        }
+        free(pipelines[i]);
+    }
+    if (n >= 0) {
+        free(pipelines);
+    }
+}
+
+static int
+say_stored(struct ctl *c)
+{
+    struct buf out = { 0 };
+
+    const char *why = arena_printf(&c->arena, "no weir runs in %s: start it "
+                                   "with `weir`; its log says why it ended",
+                                   c->state);
+    if (!c->json) {
+        printf("%s\n", why);
+        each_stored(c, NULL);
+        return CTL_NOT_RUNNING;
+    }
+    buf_text(&out, "{");
+    json_bool(&out, "running", false);
+    json_bool(&out, "ok", false);
+    json_text(&out, "why", str_of(why));
+    json_key(&out, "sinks");
+    buf_text(&out, "[");
+    each_stored(c, &out);
+    buf_text(&out, "]}");
+    ctl_print(&out);
+    buf_free(&out);
+    return CTL_NOT_RUNNING;
+}
+
+/* ---- Commands */
+
+static int
+status_once(struct ctl *c)
+{
+    struct weir_err err;
+    struct status   s;
+    struct buf      out = { 0 };
+
+    if (!c->is_running) {
+        return say_stored(c);
+    }
+    enum weir_status st = c->json
+                              ? status_read(&c->arena, c->state, &s, &err)
+                              : status_print(c->state, &c->holder, &err);
+    if (st == WEIR_FATAL) {
+        return ctl_say(CTL_FAILED, "%s", err.text);
+    }
+    if (c->json) {
+        st = put_status(c, &s, &out) ? WEIR_OK : WEIR_DROP;
+        ctl_print(&out);
+        buf_free(&out);
+    }
+    return st == WEIR_OK ? CTL_OK : CTL_FAILED;
+}
+
+int
+ctl_status(struct ctl *c)
+{
+    struct weir_err err;
+    int             result = status_once(c);
+
+    while (c->watch && fflush(stdout) == 0) {
+        clock_sleep(WATCH_SECONDS * INT64_C(1000000));
+        if (!c->json && isatty(STDOUT_FILENO)) {
+            printf("\033[H\033[J");
+        }
+        const char *state = arena_strdup(&c->arena, c->state);
+        c->is_running = state_holder(&c->arena, state, &c->holder, &err) ==
+                        WEIR_OK;
+        result = status_once(c);
+    }
+    return result;
+}
+
+static void
+print_lag(struct ctl *c, const struct status_worker *w, struct buf *json)
+{
+    char lag[24] = "-", behind[24], when[25] = "-";
+
+    if (c->json) {
+        buf_text(json, json->len > 1 ? ",{" : "{");
+        json_text(json, "pipeline", str_of(w->pipeline));
+        json_text(json, "sink", str_of(w->sink));
+        json_text(json, "state",
+                  str_of(status_word((enum page_state)w->page.state)));
+        json_int(json, "lag_usec", w->lag_usec);
+        json_uint(json, "behind_bytes", w->behind);
+        json_time(json, "commit_time", w->page.commit_usec);
+        buf_text(json, "}");
+        return;
+    }
+    if (w->lag_usec >= 0) {
+        status_time(w->lag_usec, lag);
+        clock_format(w->page.commit_usec, when);
+    }
+    status_bytes(w->behind, behind);
+    char *name = arena_printf(&c->arena, "%s/%s", w->pipeline, w->sink);
+    printf("%-24s  %-10s  %8s  %10s  %s\n", name,
+           status_word((enum page_state)w->page.state), lag, behind, when);
+}
+
+int
+ctl_lag(struct ctl *c)
+{
+    struct weir_err err;
+    struct status   s;
+    struct buf      json = { 0 };
+
+    if (!c->is_running) {
+        return ctl_say(CTL_NOT_RUNNING, "no weir runs in %s", c->state);
+    }
+    if (status_read(&c->arena, c->state, &s, &err) != WEIR_OK) {
+        return ctl_say(CTL_FAILED, "%s", err.text);
+    }
+    if (c->json) {
+        buf_text(&json, "[");
+    } else {
+        printf("%-24s  %-10s  %8s  %10s  %s\n", "SINK", "STATE", "LAG",
+               "BEHIND", "LAST COMMIT");
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.workers[i].sink) {
+            print_lag(c, &s.workers[i], &json);
+        }
+    }
+    if (c->json) {
+        buf_text(&json, "]");
+        ctl_print(&json);
+    }
+    buf_free(&json);
+    return CTL_OK;
+}
