@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "base/title.h"
+#include "config/blocks.h"
 #include "config/config.h"
 #include "master/master.h"
 #include "module/load.h"
@@ -64,7 +65,8 @@ static const char help_text[] =
 "             stop and quit wait until the server is gone\n"
 "  -v, -V     the version; with compiler, flags, ABI and libraries\n"
 "  -h         this text; with a module's name (sink_redis), its directives;\n"
-"             with global, pipeline, relay or sink, those of that block\n"
+"             with global, pipeline, relay or sink, those of that block; with\n"
+"             weir.conf, those of all of the server's own blocks\n"
 "\n"
 "Signals to the master: TERM stop, QUIT quit, HUP reload, USR1 reopen; INT is\n"
 "quit with daemon = off (Ctrl-C; the second time: stop), else stop.\n"
@@ -72,7 +74,7 @@ static const char help_text[] =
 "Exit status: 0 all is well; 1 it failed (status: something is not running);\n"
 "2 with -s, no server runs; 64 the command line is wrong.\n"
 "\n"
-"See weir(8).  Modules are looked for in " WEIR_MODULE_DIR ".\n";
+"See weir(8), weir.conf(5), weirctl(8).  Modules are looked for in " WEIR_MODULE_DIR ".\n";
 
 /* ---- What runs in the master's children */
 
@@ -204,6 +206,8 @@ print_help(const char *about)
 {
     if (!about) {
         fputs(help_text, stdout);
+    } else if (strcmp(about, "weir.conf") == 0) {
+        blocks_help(stdout);
     } else if (!conf_help(about)) {
         help_module(about);
     }
