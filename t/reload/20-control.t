@@ -277,4 +277,13 @@ for my $command ('', qw(status lag pause resume rewind adopt relay schema reload
 ($exit, $said) = $weir->ctl('staus');
 is($exit, 64, 'a wrong command: 64');
 like($said, qr/did you mean status/, 'and which was meant');
+
+# weir.conf(5) has each directive of the server and of every module.
+my $page = Weir::read_file("$t->{prefix}/share/man/man5/weir.conf.5") // '';
+for my $of ('weir.conf', $weir->modules) {
+    my @names = map { /^  (\w+) = / ? $1 : () }
+        split /\n/, $weir->capture($weir->program, '-h', $of);
+    my @absent = grep { $page !~ /^  $_ = /m } @names;
+    is("@absent", '', "weir.conf(5) has the directives of $of");
+}
 $t->done;

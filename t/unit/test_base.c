@@ -1,9 +1,14 @@
 /* test_base.c - strings, arenas, readers, checksums. */
 #include "unit.h"
 
+#include <unistd.h>
+
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/request.h"
 #include "base/str.h"
 
 static void
@@ -92,6 +97,103 @@ arenas(void **state)
     arena_free(&a);
 }
 
+/* What was logged, without time and pid. */
+static void
+assert_logged(const char *path, const char *sentence, const char *want)
+{
+    struct arena    a = { 0 };
+    struct weir_str text;
+    struct weir_err err;
+
+    unlink(path);
+    assert_int_equal(log_open(path, &err), WEIR_OK);
+    log_warn("%s", sentence);
+    assert_int_equal(file_read(&a, path, 1 << 20, &text, &err), WEIR_OK);
+    const char *from = strstr(text.data, "\"context\":");
+    assert_non_null(from);
+    assert_string_equal(from, want);
+    arena_free(&a);
+}
+
+static void
+json_log(void **state)
+{
+    char dir[] = "/tmp/weir-unit-XXXXXX", path[64];
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/log", dir);
+    log_json(true);
+    log_context("shop/\"x\"");
+    assert_logged(path, "a\nb\t\"c\" \\ \x7f",
+                  "\"context\":\"shop/\\\"x\\\"\",\"message\":\"a\\u000ab"
+                  "\\u0009\\\"c\\\" \\\\ \\u007f\"}\n");
+    log_context("x");
+    assert_logged(path, "\xc3\xa4 \xf0\x9f\x90\x9f",
+                  "\"context\":\"x\",\"message\":\"\xc3\xa4 "
+                  "\xf0\x9f\x90\x9f\"}\n");
+    /* Cut short, overlong, a surrogate, beyond Unicode: none is UTF-8. */
+    assert_logged(path, "\xc3 \xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80 \xe2\x82",
+                  "\"context\":\"x\",\"message\":\"\\ufffd "
+                  "\\ufffd\\ufffd \\ufffd\\ufffd\\ufffd "
+                  "\\ufffd\\ufffd\\ufffd\\ufffd \\ufffd\\ufffd\"}\n");
+    char *sentence = xmalloc(20000);
+    memset(sentence, 1, 19999); /* six times as long when escaped */
+    sentence[19999] = '\0';
+    log_warn("%s", sentence);
+    free(sentence);
+    log_json(false);
+    log_context("weir");
+    struct weir_err err;
+    assert_int_equal(log_open(NULL, &err), WEIR_OK);
+    unlink(path);
+    rmdir(dir);
+}
+
+static void
+requests(void **state)
+{
+    static const char *const wrong[] = {
+        "", "weir-request 1\n", "weir-request 2 rewind 1 2\n",
+        "weir-request 1 none 1 2\n", "weir-request 1 explode 1 2\n",
+        "weir-request 1 rewind x 2\n", "\x01\x02\x03",
+    };
+    char            dir[] = "/tmp/weir-unit-XXXXXX", path[64], answer[64];
+    char            text[200];
+    struct weir_err err;
+    struct request  r;
+    bool            ok;
+    (void)state;
+
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/p.s.request", dir);
+    snprintf(answer, sizeof answer, "%s/answer", dir);
+    assert_int_equal(request_read(path, &r, &err), WEIR_OK);
+    assert_int_equal(r.verb, REQUEST_NONE);
+    const struct request asked = { REQUEST_REWIND, 7, UINT64_MAX };
+    assert_int_equal(request_write(path, &asked, &err), WEIR_OK);
+    assert_int_equal(request_write(path, &asked, &err), WEIR_RETRY);
+    assert_int_equal(request_read(path, &r, &err), WEIR_OK);
+    assert_int_equal(r.verb, REQUEST_REWIND);
+    assert_true(r.id == 7 && r.offset == UINT64_MAX);
+    assert_false(answer_read(answer, 7, &ok, text, sizeof text));
+    assert_int_equal(answer_write(path, answer, 7, false, "no, sir", &err),
+                     WEIR_OK);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_false(answer_read(answer, 8, &ok, text, sizeof text));
+    assert_true(answer_read(answer, 7, &ok, text, sizeof text));
+    assert_false(ok);
+    assert_string_equal(text, "no, sir");
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(file_replace(path, str_of(wrong[i]), 0600, &err),
+                         WEIR_OK);
+        assert_int_equal(request_read(path, &r, &err), WEIR_REJECT);
+        assert_int_equal(r.verb, REQUEST_NONE);
+    }
+    unlink(path);
+    unlink(answer);
+    rmdir(dir);
+}
+
 int
 main(void)
 {
@@ -102,6 +204,8 @@ main(void)
         cmocka_unit_test(reader_stops_at_the_end),
         cmocka_unit_test(crc_of_known_bytes),
         cmocka_unit_test(arenas),
+        cmocka_unit_test(json_log),
+        cmocka_unit_test(requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
