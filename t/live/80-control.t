@@ -103,4 +103,24 @@ wait_synced($db, $redis, $dir);
 ($n, @wrong) = Weir::Compare::same_as_hashes($db, $redis, 'shop', 'orders', 'orders:*',
     sub { "orders:$_[0]{number}:$_[0]{line}" });
 is(join("\n", @wrong), '', "$n orders are the same after a crash, too");
+
+# ---- Take over: another Weir, whose state knows nothing of the target
+
+$weir->stop;
+my $other = $t->weir(config => shop_config($db, $redis, $dir));
+$t->expect_log(qr/belongs to a Weir on/);
+$other->start;
+for my $name (qw(users orders)) {
+    like($other->wait_state($name, 'stopped'), qr/belongs to a Weir on/, "$name is somebody else's");
+    my ($exit, $said) = $other->ctl('adopt', $name);
+    is($exit, 0, "adopt $name") or diag $said;
+    like($said, qr/shop\/$name is taken over behind /, 'its answer');
+    $other->wait_state($name, 'running');
+    ok(!-e $other->state . "/shop.$name.request", 'once');
+}
+$db->do("INSERT INTO shop.orders (number, line) VALUES ('mark', 999)");
+wait_for('it goes on', 30, sub { $redis->ask('EXISTS', 'orders:mark:999') });
+($n, @wrong) = Weir::Compare::same_as_hashes($db, $redis, 'shop', 'orders', 'orders:*',
+    sub { "orders:$_[0]{number}:$_[0]{line}" });
+is(join("\n", @wrong), '', "$n orders are the same");
 $t->done;
