@@ -42,7 +42,7 @@ enum weir_status ctl_ask(struct ctl *c, const char *request, char *answer,
 
 /* ,"name":"text" and the like; the comma where one is needed. */
 void json_key(struct buf *out, const char *name);
-void json_text(struct buf *out, const char *name, struct weir_str text);
+void ctl_json_text(struct buf *out, const char *name, struct weir_str text);
 void json_uint(struct buf *out, const char *name, uint64_t n); /* a string */
 void json_int(struct buf *out, const char *name, int64_t n);
 void json_time(struct buf *out, const char *name, int64_t usec);

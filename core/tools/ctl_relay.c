@@ -71,10 +71,10 @@ list_segment(struct ctl *c, const struct relaylog *l, const struct summary *s,
         json_uint(json, "transactions", s->transactions);
         json_time(json, "first_commit", s->first_usec);
         json_time(json, "last_commit", s->last_usec);
-        json_text(json, "gtid_set", s->origin.gtid_set);
-        json_text(json, "file", s->origin.file);
+        ctl_json_text(json, "gtid_set", s->origin.gtid_set);
+        ctl_json_text(json, "file", s->origin.file);
         json_uint(json, "file_offset", s->origin.file_offset);
-        json_text(json, "path", str_of(l->path));
+        ctl_json_text(json, "path", str_of(l->path));
         buf_text(json, "}");
         return;
     }

@@ -25,15 +25,15 @@ put_worker(struct buf *out, const struct status_worker *w)
     const struct worker_page *p = &w->page;
 
     buf_text(out, "{");
-    json_text(out, "name", str_of(w->sink ? w->sink : "source"));
-    json_text(out, "state", str_of(w->has_page
+    ctl_json_text(out, "name", str_of(w->sink ? w->sink : "source"));
+    ctl_json_text(out, "state", str_of(w->has_page
                   ? status_word((enum page_state)p->state) : "unknown"));
     json_bool(out, "ok", w->is_well);
-    json_text(out, "why", str_of(w->why));
+    ctl_json_text(out, "why", str_of(w->why));
     json_int(out, "pid", p->pid);
-    json_text(out, "module", str_of(w->module));
-    json_text(out, "gtid", str_of(w->gtid));
-    json_text(out, "file", str_of(w->file));
+    ctl_json_text(out, "module", str_of(w->module));
+    ctl_json_text(out, "gtid", str_of(w->gtid));
+    ctl_json_text(out, "file", str_of(w->file));
     json_uint(out, "file_offset", p->file_offset);
     json_uint(out, "relay_offset", p->relay_offset);
     json_int(out, "lag_usec", w->lag_usec);
@@ -60,7 +60,7 @@ put_status(struct ctl *c, const struct status *s, struct buf *out)
     buf_text(out, "{");
     json_bool(out, "running", true);
     json_int(out, "pid", c->holder.pid);
-    json_text(out, "configuration", str_of(c->holder.path));
+    ctl_json_text(out, "configuration", str_of(c->holder.path));
     json_time(out, "since", c->holder.since_usec);
     json_key(out, "pipelines");
     buf_text(out, "[");
@@ -71,7 +71,7 @@ put_status(struct ctl *c, const struct status *s, struct buf *out)
             buf_text(out, out->data[out->len - 1] == '[' ? "" : ",");
         } else {
             buf_text(out, i ? "]},{" : "{");
-            json_text(out, "name", str_of(w->pipeline));
+            ctl_json_text(out, "name", str_of(w->pipeline));
             json_uint(out, "relay_used", w->page.relay_used);
             json_uint(out, "relay_size", w->page.relay_size);
             json_key(out, "workers");
@@ -123,10 +123,10 @@ put_stored(struct ctl *c, const char *pipeline, const char *sink,
         return;
     }
     buf_text(json, json->data[json->len - 1] == '[' ? "{" : ",{");
-    json_text(json, "pipeline", str_of(pipeline));
-    json_text(json, "sink", str_of(sink));
-    json_text(json, "gtid", p.gtid_set);
-    json_text(json, "file", p.file);
+    ctl_json_text(json, "pipeline", str_of(pipeline));
+    ctl_json_text(json, "sink", str_of(sink));
+    ctl_json_text(json, "gtid", p.gtid_set);
+    ctl_json_text(json, "file", p.file);
     json_uint(json, "file_offset", p.file_offset);
     json_uint(json, "relay_offset", p.next);
     json_time(json, "time", p.time_usec);
@@ -173,7 +173,7 @@ say_stored(struct ctl *c)
     buf_text(&out, "{");
     json_bool(&out, "running", false);
     json_bool(&out, "ok", false);
-    json_text(&out, "why", str_of(why));
+    ctl_json_text(&out, "why", str_of(why));
     json_key(&out, "sinks");
     buf_text(&out, "[");
     each_stored(c, &out);
@@ -235,9 +235,9 @@ print_lag(struct ctl *c, const struct status_worker *w, struct buf *json)
 
     if (c->json) {
         buf_text(json, json->len > 1 ? ",{" : "{");
-        json_text(json, "pipeline", str_of(w->pipeline));
-        json_text(json, "sink", str_of(w->sink));
-        json_text(json, "state",
+        ctl_json_text(json, "pipeline", str_of(w->pipeline));
+        ctl_json_text(json, "sink", str_of(w->sink));
+        ctl_json_text(json, "state",
                   str_of(status_word((enum page_state)w->page.state)));
         json_int(json, "lag_usec", w->lag_usec);
         json_uint(json, "behind_bytes", w->behind);

@@ -61,18 +61,18 @@ put_head(const struct frame *f, struct buf *out)
     struct head_fields h;
 
     if (!head_parse(f, &h)) {
-        json_text(out, "error", STR("malformed"));
+        ctl_json_text(out, "error", STR("malformed"));
         return;
     }
-    json_text(out, "gtid", h.gtid);
-    json_text(out, "file", h.file);
+    ctl_json_text(out, "gtid", h.gtid);
+    ctl_json_text(out, "file", h.file);
     json_uint(out, "file_offset", h.source_offset);
     json_time(out, "commit_time", h.commit_usec);
     json_time(out, "received_time", h.received_usec);
     json_int(out, "server_id", h.server_id);
     json_int(out, "thread_id", h.thread_id);
     json_uint(out, "xid", h.xid);
-    json_text(out, "server", h.server);
+    ctl_json_text(out, "server", h.server);
 }
 
 /* ---- Tables and rows */
@@ -82,18 +82,18 @@ table_json_put(const struct table *t, struct buf *out)
 {
     const struct weir_table *pub = &t->pub;
 
-    json_text(out, "database", pub->schema);
-    json_text(out, "table", pub->name);
+    ctl_json_text(out, "database", pub->schema);
+    ctl_json_text(out, "table", pub->name);
     json_bool(out, "names_known", t->names_known);
     if (!t->names_known) {
-        json_text(out, "reason", str_of(t->reason));
+        ctl_json_text(out, "reason", str_of(t->reason));
     }
     json_key(out, "columns");
     buf_text(out, "[");
     for (uint32_t i = 0; i < pub->ncolumns; i++) {
         buf_text(out, i ? ",{" : "{");
-        json_text(out, "name", pub->columns[i]->name);
-        json_text(out, "type", pub->columns[i]->sql_type);
+        ctl_json_text(out, "name", pub->columns[i]->name);
+        ctl_json_text(out, "type", pub->columns[i]->sql_type);
         buf_text(out, "}");
     }
     buf_text(out, "]");
@@ -113,7 +113,7 @@ put_table(struct frame_json *j, const struct frame *f, struct buf *out)
     struct weir_err err;
 
     if (table_load(&j->call, f->payload, f->offset, &t, &err) != WEIR_OK) {
-        json_text(out, "error", str_of(err.text));
+        ctl_json_text(out, "error", str_of(err.text));
         return;
     }
     table_json_put(t, out);
@@ -215,18 +215,18 @@ put_row(struct frame_json *j, struct relaylog *l, const struct frame *f,
         header ? find_table(j, l, table, &t, &err)
                : weir_fail(&err, WEIR_REJECT, "malformed");
     if (st == WEIR_OK) {
-        json_text(out, "database", t->pub.schema);
-        json_text(out, "table", t->pub.name);
+        ctl_json_text(out, "database", t->pub.schema);
+        ctl_json_text(out, "table", t->pub.name);
         st = binlog_rows_open(&rows, (enum binlog_type)header[4], p.p,
                               reader_left(&p), t->columns, t->pub.ncolumns,
                               &err);
     }
     if (st == WEIR_OK) {
-        json_text(out, "op", str_of(ops[rows.op]));
+        ctl_json_text(out, "op", str_of(ops[rows.op]));
         st = put_rows(j, t, &rows, out, &err);
     }
     if (st != WEIR_OK) {
-        json_text(out, "error", str_of(err.text));
+        ctl_json_text(out, "error", str_of(err.text));
     }
 }
 
@@ -254,11 +254,11 @@ put_ddl(struct frame_json *j, const struct frame *f, struct buf *out)
         st = binlog_query_parse(&ev, &j->call, &q, &err);
     }
     if (st != WEIR_OK) {
-        json_text(out, "error", str_of(err.text));
+        ctl_json_text(out, "error", str_of(err.text));
         return;
     }
-    json_text(out, "database", q.schema);
-    json_text(out, "statement", statement_text(&j->call, &q));
+    ctl_json_text(out, "database", q.schema);
+    ctl_json_text(out, "statement", statement_text(&j->call, &q));
 }
 
 static void
@@ -272,8 +272,8 @@ put_heartbeat(const struct frame *f, struct buf *out)
     const uint64_t        file_len = read_le(&p, 4);
     const struct weir_str gtids = read_str(&p, gtids_len);
     const struct weir_str file = read_str(&p, file_len);
-    json_text(out, "gtid_set", p.bad ? STR("") : gtids);
-    json_text(out, "file", p.bad ? STR("") : file);
+    ctl_json_text(out, "gtid_set", p.bad ? STR("") : gtids);
+    ctl_json_text(out, "file", p.bad ? STR("") : file);
 }
 
 static void
@@ -301,7 +301,7 @@ put_payload(struct frame_json *j, struct relaylog *l, const struct frame *f,
         break;
     case FRAME_ROTATE:
         json_uint(out, "file_offset", read_le(&p, 8));
-        json_text(out, "file", read_str(&p, reader_left(&p)));
+        ctl_json_text(out, "file", read_str(&p, reader_left(&p)));
         break;
     case FRAME_HEARTBEAT:
         put_heartbeat(f, out);
@@ -330,7 +330,7 @@ frame_json_put(struct frame_json *j, struct relaylog *l, const struct frame *f,
     arena_reset(&j->call);
     buf_text(out, "{");
     json_uint(out, "offset", f->offset);
-    json_text(out, "type", str_of(types[type < 11 ? type : 0]));
+    ctl_json_text(out, "type", str_of(types[type < 11 ? type : 0]));
     json_int(out, "bytes", (int64_t)f->payload.len);
     if (f->flags & FRAME_CONTINUED) {
         json_bool(out, "repeated", true);

@@ -97,7 +97,7 @@ json_key(struct buf *out, const char *name)
 }
 
 void
-json_text(struct buf *out, const char *name, struct weir_str text)
+ctl_json_text(struct buf *out, const char *name, struct weir_str text)
 {
     json_key(out, name);
     format_json_string(text, out);
