@@ -116,10 +116,12 @@ request_finish(struct deliverer *d, struct weir_err *err)
     d->unsaved = false;
     struct buf gtids = { 0 };
     gtid_set_format(d->at.gtids, &gtids);
-    snprintf(sentence, sizeof sentence, "%s behind %.400s (%.100s:%llu)",
+    snprintf(sentence, sizeof sentence, "%s behind %.*s (%.*s:%llu)",
              d->request.verb == REQUEST_REWIND ? "rewound to" : "taken over",
-             gtids.len ? gtids.data : "no GTID",
-             d->at.file.len ? d->at.file.data : "-",
+             gtids.len > 400 ? 400 : (int)gtids.len,
+             gtids.len ? gtids.data : "",
+             d->at.file.len > 100 ? 100 : (int)d->at.file.len,
+             d->at.file.len ? d->at.file.data : "",
              (unsigned long long)d->at.file_offset);
     buf_free(&gtids);
     log_info("%s", sentence);
