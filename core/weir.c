@@ -16,7 +16,6 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "base/title.h"
-#include "config/blocks.h"
 #include "config/config.h"
 #include "master/master.h"
 #include "module/load.h"
@@ -65,8 +64,7 @@ static const char help_text[] =
 "             stop and quit wait until the server is gone\n"
 "  -v, -V     the version; with compiler, flags, ABI and libraries\n"
 "  -h         this text; with a module's name (sink_redis), its directives;\n"
-"             with global, pipeline, relay or sink, those of that block; with\n"
-"             weir.conf, those of all of the server's own blocks\n"
+"             with global, pipeline, relay or sink, those of that block\n"
 "\n"
 "Signals to the master: TERM stop, QUIT quit, HUP reload, USR1 reopen; INT is\n"
 "quit with daemon = off (Ctrl-C; the second time: stop), else stop.\n"
@@ -206,8 +204,6 @@ print_help(const char *about)
 {
     if (!about) {
         fputs(help_text, stdout);
-    } else if (strcmp(about, "weir.conf") == 0) {
-        blocks_help(stdout);
     } else if (!conf_help(about)) {
         help_module(about);
     }

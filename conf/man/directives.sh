@@ -16,9 +16,11 @@ literal()
 }
 
 sed '/^@DIRECTIVES@$/,$d' "$page"
-said=$("$weir" -h weir.conf)
-echo '.SH "DIRECTIVES OF THE SERVER"'
-printf '%s\n' "$said" | literal
+for block in global pipeline relay sink; do
+    said=$("$weir" -h "$block")
+    printf '.SH "%s"\n' "$(echo "$block" | tr a-z A-Z)"
+    printf '%s\n' "$said" | literal
+done
 for module; do
     module=${module%.la}
     said=$("$weir" -h "$module.so")

@@ -132,23 +132,6 @@ static const struct weir_directive sink_directives[] = {
 };
 /* clang-format on */
 
-void
-blocks_help(FILE *out)
-{
-    static const struct { const char *where; const struct weir_directive *d; }
-    blocks[] = {
-        { "at the top level", global_directives },
-        { "pipeline NAME { ... }", pipeline_directives },
-        { "pipeline NAME { relay { ... } }", relay_directives },
-        { "pipeline NAME { sink NAME { ... } }", sink_directives },
-    };
-
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
-        fprintf(out, "%s%s\n", i ? "\n" : "", blocks[i].where);
-        directive_help(blocks[i].d, sizeof *blocks[i].d, out);
-    }
-}
-
 static struct syntax *
 new_syntax(struct arena *a, const char *name, const struct weir_directive *d)
 {

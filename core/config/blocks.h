@@ -5,8 +5,6 @@
 #ifndef WEIR_CONFIG_BLOCKS_H
 #define WEIR_CONFIG_BLOCKS_H
 
-#include <stdio.h>
-
 #include "config/grammar.h"
 #include "module/load.h"
 
@@ -22,8 +20,5 @@ struct pipeline_settings { bool adopt; };
 /* The top level, with a block for each module where its stage stands. */
 const struct syntax *blocks_syntax(struct arena *a, size_t nmodules,
                                    const struct loaded_module *modules);
-
-/* What `weir -h weir.conf` prints: the directives of the server's own blocks. */
-void blocks_help(FILE *out);
 
 #endif

@@ -66,7 +66,7 @@ pass_to(struct deliverer *d, uint64_t to, struct weir_err *err)
     arena_free(&a);
     if (st == WEIR_OK) {
         d->skip_until = to;
-        d->skipping = true;
+        d->from_segment = true;
         st = fill_pass(d, to, err);
     }
     if (st == WEIR_OK && d->at.head) {

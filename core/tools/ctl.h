@@ -41,12 +41,12 @@ enum weir_status ctl_ask(struct ctl *c, const char *request, char *answer,
                          size_t room, struct weir_err *err);
 
 /* ,"name":"text" and the like; the comma where one is needed. */
-void json_key(struct buf *out, const char *name);
-void ctl_json_text(struct buf *out, const char *name, struct weir_str text);
-void json_uint(struct buf *out, const char *name, uint64_t n); /* a string */
-void json_int(struct buf *out, const char *name, int64_t n);
-void json_time(struct buf *out, const char *name, int64_t usec);
-void json_bool(struct buf *out, const char *name, bool value);
+void ctl_key(struct buf *out, const char *name);
+void ctl_text(struct buf *out, const char *name, struct weir_str text);
+void ctl_uint(struct buf *out, const char *name, uint64_t n); /* a string */
+void ctl_int(struct buf *out, const char *name, int64_t n);
+void ctl_time(struct buf *out, const char *name, int64_t usec);
+void ctl_bool(struct buf *out, const char *name, bool value);
 void ctl_print(struct buf *out); /* with a newline; emptied */
 
 /* ctl_status.c */

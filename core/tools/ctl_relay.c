@@ -65,16 +65,16 @@ list_segment(struct ctl *c, const struct relaylog *l, const struct summary *s,
 
     if (c->json) {
         buf_text(json, json->len > 1 ? ",{" : "{");
-        json_uint(json, "base", l->head.base);
-        json_uint(json, "bytes", l->size);
-        json_time(json, "created", l->head.created_usec);
-        json_uint(json, "transactions", s->transactions);
-        json_time(json, "first_commit", s->first_usec);
-        json_time(json, "last_commit", s->last_usec);
-        ctl_json_text(json, "gtid_set", s->origin.gtid_set);
-        ctl_json_text(json, "file", s->origin.file);
-        json_uint(json, "file_offset", s->origin.file_offset);
-        ctl_json_text(json, "path", str_of(l->path));
+        ctl_uint(json, "base", l->head.base);
+        ctl_uint(json, "bytes", l->size);
+        ctl_time(json, "created", l->head.created_usec);
+        ctl_uint(json, "transactions", s->transactions);
+        ctl_time(json, "first_commit", s->first_usec);
+        ctl_time(json, "last_commit", s->last_usec);
+        ctl_text(json, "gtid_set", s->origin.gtid_set);
+        ctl_text(json, "file", s->origin.file);
+        ctl_uint(json, "file_offset", s->origin.file_offset);
+        ctl_text(json, "path", str_of(l->path));
         buf_text(json, "}");
         return;
     }
@@ -154,11 +154,11 @@ relay_verify(struct ctl *c, struct relaylog *l)
     if (c->json) {
         struct buf out = { 0 };
         buf_text(&out, "{");
-        json_bool(&out, "ok", bad == 0);
-        json_int(&out, "segments", (int64_t)segments);
-        json_uint(&out, "frames", frames);
-        json_uint(&out, "bytes", bytes);
-        json_uint(&out, "damaged_segments", bad);
+        ctl_bool(&out, "ok", bad == 0);
+        ctl_int(&out, "segments", (int64_t)segments);
+        ctl_uint(&out, "frames", frames);
+        ctl_uint(&out, "bytes", bytes);
+        ctl_uint(&out, "damaged_segments", bad);
         buf_text(&out, "}");
         ctl_print(&out);
         buf_free(&out);
@@ -270,7 +270,7 @@ show(const struct ctl *c, const struct latest *t, struct buf *out)
 
     if (c->json) {
         buf_text(out, "{");
-        json_uint(out, "version", t->offset);
+        ctl_uint(out, "version", t->offset);
         table_json_put(t->table, out);
         buf_text(out, "}");
         ctl_print(out);

@@ -270,16 +270,16 @@ say_plan(struct ctl *c, const struct plan *p)
     if (c->json) {
         struct buf out = { 0 };
         buf_text(&out, "{");
-        ctl_json_text(&out, "pipeline", str_of(p->pipeline));
-        ctl_json_text(&out, "sink", str_of(p->sink));
-        ctl_json_text(&out, "from_gtid", p->at.gtid_set);
-        ctl_json_text(&out, "from_file", p->at.file);
-        json_uint(&out, "from_file_offset", p->at.file_offset);
-        ctl_json_text(&out, "first", str_of(p->first));
-        json_uint(&out, "relay_offset", p->offset);
-        json_time(&out, "first_commit", p->first_usec);
-        json_time(&out, "last_commit", p->last_usec);
-        json_uint(&out, "transactions", p->again);
+        ctl_text(&out, "pipeline", str_of(p->pipeline));
+        ctl_text(&out, "sink", str_of(p->sink));
+        ctl_text(&out, "from_gtid", p->at.gtid_set);
+        ctl_text(&out, "from_file", p->at.file);
+        ctl_uint(&out, "from_file_offset", p->at.file_offset);
+        ctl_text(&out, "first", str_of(p->first));
+        ctl_uint(&out, "relay_offset", p->offset);
+        ctl_time(&out, "first_commit", p->first_usec);
+        ctl_time(&out, "last_commit", p->last_usec);
+        ctl_uint(&out, "transactions", p->again);
         buf_text(&out, "}");
         ctl_print(&out);
         buf_free(&out);

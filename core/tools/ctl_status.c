@@ -25,30 +25,30 @@ put_worker(struct buf *out, const struct status_worker *w)
     const struct worker_page *p = &w->page;
 
     buf_text(out, "{");
-    ctl_json_text(out, "name", str_of(w->sink ? w->sink : "source"));
-    ctl_json_text(out, "state", str_of(w->has_page
+    ctl_text(out, "name", str_of(w->sink ? w->sink : "source"));
+    ctl_text(out, "state", str_of(w->has_page
                   ? status_word((enum page_state)p->state) : "unknown"));
-    json_bool(out, "ok", w->is_well);
-    ctl_json_text(out, "why", str_of(w->why));
-    json_int(out, "pid", p->pid);
-    ctl_json_text(out, "module", str_of(w->module));
-    ctl_json_text(out, "gtid", str_of(w->gtid));
-    ctl_json_text(out, "file", str_of(w->file));
-    json_uint(out, "file_offset", p->file_offset);
-    json_uint(out, "relay_offset", p->relay_offset);
-    json_int(out, "lag_usec", w->lag_usec);
-    json_uint(out, "behind_bytes", w->behind);
-    json_bool(out, "caught_up", p->caught_up);
-    json_time(out, "commit_time", p->commit_usec);
-    json_time(out, "started", p->started_usec);
-    json_uint(out, "transactions", p->transactions);
-    json_uint(out, "rows", p->rows);
-    json_uint(out, "batches", p->batches);
-    json_uint(out, "bytes", p->bytes);
-    json_uint(out, "retries", p->retries);
-    json_uint(out, "rejects", p->rejects);
-    json_int(out, "parked_tables", p->parked_tables);
-    json_int(out, "restarts", p->restarts);
+    ctl_bool(out, "ok", w->is_well);
+    ctl_text(out, "why", str_of(w->why));
+    ctl_int(out, "pid", p->pid);
+    ctl_text(out, "module", str_of(w->module));
+    ctl_text(out, "gtid", str_of(w->gtid));
+    ctl_text(out, "file", str_of(w->file));
+    ctl_uint(out, "file_offset", p->file_offset);
+    ctl_uint(out, "relay_offset", p->relay_offset);
+    ctl_int(out, "lag_usec", w->lag_usec);
+    ctl_uint(out, "behind_bytes", w->behind);
+    ctl_bool(out, "caught_up", p->caught_up);
+    ctl_time(out, "commit_time", p->commit_usec);
+    ctl_time(out, "started", p->started_usec);
+    ctl_uint(out, "transactions", p->transactions);
+    ctl_uint(out, "rows", p->rows);
+    ctl_uint(out, "batches", p->batches);
+    ctl_uint(out, "bytes", p->bytes);
+    ctl_uint(out, "retries", p->retries);
+    ctl_uint(out, "rejects", p->rejects);
+    ctl_int(out, "parked_tables", p->parked_tables);
+    ctl_int(out, "restarts", p->restarts);
     buf_text(out, "}");
 }
 
@@ -58,11 +58,11 @@ put_status(struct ctl *c, const struct status *s, struct buf *out)
     bool all_well = true;
 
     buf_text(out, "{");
-    json_bool(out, "running", true);
-    json_int(out, "pid", c->holder.pid);
-    ctl_json_text(out, "configuration", str_of(c->holder.path));
-    json_time(out, "since", c->holder.since_usec);
-    json_key(out, "pipelines");
+    ctl_bool(out, "running", true);
+    ctl_int(out, "pid", c->holder.pid);
+    ctl_text(out, "configuration", str_of(c->holder.path));
+    ctl_time(out, "since", c->holder.since_usec);
+    ctl_key(out, "pipelines");
     buf_text(out, "[");
     for (size_t i = 0; i < s->n; i++) {
         const struct status_worker *w = &s->workers[i];
@@ -71,16 +71,16 @@ put_status(struct ctl *c, const struct status *s, struct buf *out)
             buf_text(out, out->data[out->len - 1] == '[' ? "" : ",");
         } else {
             buf_text(out, i ? "]},{" : "{");
-            ctl_json_text(out, "name", str_of(w->pipeline));
-            json_uint(out, "relay_used", w->page.relay_used);
-            json_uint(out, "relay_size", w->page.relay_size);
-            json_key(out, "workers");
+            ctl_text(out, "name", str_of(w->pipeline));
+            ctl_uint(out, "relay_used", w->page.relay_used);
+            ctl_uint(out, "relay_size", w->page.relay_size);
+            ctl_key(out, "workers");
             buf_text(out, "[");
         }
         put_worker(out, w);
     }
     buf_text(out, s->n ? "]}]" : "]");
-    json_bool(out, "ok", all_well);
+    ctl_bool(out, "ok", all_well);
     buf_text(out, "}");
     return all_well;
 }
@@ -123,13 +123,13 @@ put_stored(struct ctl *c, const char *pipeline, const char *sink,
         return;
     }
     buf_text(json, json->data[json->len - 1] == '[' ? "{" : ",{");
-    ctl_json_text(json, "pipeline", str_of(pipeline));
-    ctl_json_text(json, "sink", str_of(sink));
-    ctl_json_text(json, "gtid", p.gtid_set);
-    ctl_json_text(json, "file", p.file);
-    json_uint(json, "file_offset", p.file_offset);
-    json_uint(json, "relay_offset", p.next);
-    json_time(json, "time", p.time_usec);
+    ctl_text(json, "pipeline", str_of(pipeline));
+    ctl_text(json, "sink", str_of(sink));
+    ctl_text(json, "gtid", p.gtid_set);
+    ctl_text(json, "file", p.file);
+    ctl_uint(json, "file_offset", p.file_offset);
+    ctl_uint(json, "relay_offset", p.next);
+    ctl_time(json, "time", p.time_usec);
     buf_text(json, "}");
 }
 
@@ -171,10 +171,10 @@ say_stored(struct ctl *c)
         return CTL_NOT_RUNNING;
     }
     buf_text(&out, "{");
-    json_bool(&out, "running", false);
-    json_bool(&out, "ok", false);
-    ctl_json_text(&out, "why", str_of(why));
-    json_key(&out, "sinks");
+    ctl_bool(&out, "running", false);
+    ctl_bool(&out, "ok", false);
+    ctl_text(&out, "why", str_of(why));
+    ctl_key(&out, "sinks");
     buf_text(&out, "[");
     each_stored(c, &out);
     buf_text(&out, "]}");
@@ -235,13 +235,13 @@ print_lag(struct ctl *c, const struct status_worker *w, struct buf *json)
 
     if (c->json) {
         buf_text(json, json->len > 1 ? ",{" : "{");
-        ctl_json_text(json, "pipeline", str_of(w->pipeline));
-        ctl_json_text(json, "sink", str_of(w->sink));
-        ctl_json_text(json, "state",
+        ctl_text(json, "pipeline", str_of(w->pipeline));
+        ctl_text(json, "sink", str_of(w->sink));
+        ctl_text(json, "state",
                   str_of(status_word((enum page_state)w->page.state)));
-        json_int(json, "lag_usec", w->lag_usec);
-        json_uint(json, "behind_bytes", w->behind);
-        json_time(json, "commit_time", w->page.commit_usec);
+        ctl_int(json, "lag_usec", w->lag_usec);
+        ctl_uint(json, "behind_bytes", w->behind);
+        ctl_time(json, "commit_time", w->page.commit_usec);
         buf_text(json, "}");
         return;
     }

@@ -61,18 +61,18 @@ put_head(const struct frame *f, struct buf *out)
     struct head_fields h;
 
     if (!head_parse(f, &h)) {
-        ctl_json_text(out, "error", STR("malformed"));
+        ctl_text(out, "error", STR("malformed"));
         return;
     }
-    ctl_json_text(out, "gtid", h.gtid);
-    ctl_json_text(out, "file", h.file);
-    json_uint(out, "file_offset", h.source_offset);
-    json_time(out, "commit_time", h.commit_usec);
-    json_time(out, "received_time", h.received_usec);
-    json_int(out, "server_id", h.server_id);
-    json_int(out, "thread_id", h.thread_id);
-    json_uint(out, "xid", h.xid);
-    ctl_json_text(out, "server", h.server);
+    ctl_text(out, "gtid", h.gtid);
+    ctl_text(out, "file", h.file);
+    ctl_uint(out, "file_offset", h.source_offset);
+    ctl_time(out, "commit_time", h.commit_usec);
+    ctl_time(out, "received_time", h.received_usec);
+    ctl_int(out, "server_id", h.server_id);
+    ctl_int(out, "thread_id", h.thread_id);
+    ctl_uint(out, "xid", h.xid);
+    ctl_text(out, "server", h.server);
 }
 
 /* ---- Tables and rows */
@@ -82,22 +82,22 @@ table_json_put(const struct table *t, struct buf *out)
 {
     const struct weir_table *pub = &t->pub;
 
-    ctl_json_text(out, "database", pub->schema);
-    ctl_json_text(out, "table", pub->name);
-    json_bool(out, "names_known", t->names_known);
+    ctl_text(out, "database", pub->schema);
+    ctl_text(out, "table", pub->name);
+    ctl_bool(out, "names_known", t->names_known);
     if (!t->names_known) {
-        ctl_json_text(out, "reason", str_of(t->reason));
+        ctl_text(out, "reason", str_of(t->reason));
     }
-    json_key(out, "columns");
+    ctl_key(out, "columns");
     buf_text(out, "[");
     for (uint32_t i = 0; i < pub->ncolumns; i++) {
         buf_text(out, i ? ",{" : "{");
-        ctl_json_text(out, "name", pub->columns[i]->name);
-        ctl_json_text(out, "type", pub->columns[i]->sql_type);
+        ctl_text(out, "name", pub->columns[i]->name);
+        ctl_text(out, "type", pub->columns[i]->sql_type);
         buf_text(out, "}");
     }
     buf_text(out, "]");
-    json_key(out, "key");
+    ctl_key(out, "key");
     buf_text(out, "[");
     for (uint32_t i = 0; i < pub->nkey; i++) {
         buf_text(out, i ? "," : "");
@@ -113,7 +113,7 @@ put_table(struct frame_json *j, const struct frame *f, struct buf *out)
     struct weir_err err;
 
     if (table_load(&j->call, f->payload, f->offset, &t, &err) != WEIR_OK) {
-        ctl_json_text(out, "error", str_of(err.text));
+        ctl_text(out, "error", str_of(err.text));
         return;
     }
     table_json_put(t, out);
@@ -156,7 +156,7 @@ static void
 put_image(const struct table *t, const char *name,
           const struct weir_value *values, struct buf *out)
 {
-    json_key(out, name);
+    ctl_key(out, name);
     buf_text(out, "{");
     for (uint32_t i = 0; i < t->pub.ncolumns; i++) {
         if (values[i].type == WEIR_ABSENT) {
@@ -179,7 +179,7 @@ put_rows(struct frame_json *j, const struct table *t, struct binlog_rows *rows,
 
     struct weir_value *before = arena_array(&j->call, n + 1, sizeof *before);
     struct weir_value *after = arena_array(&j->call, n + 1, sizeof *after);
-    json_key(out, "rows");
+    ctl_key(out, "rows");
     buf_text(out, "[");
     while ((st = binlog_rows_next(rows, NULL, before, after, &j->call, err)) ==
            WEIR_OK) {
@@ -206,27 +206,27 @@ put_row(struct frame_json *j, struct relaylog *l, const struct frame *f,
     struct weir_err    err;
     struct table      *t;
 
-    json_uint(out, "head", read_le(&p, 8));
+    ctl_uint(out, "head", read_le(&p, 8));
     const uint64_t table = read_le(&p, 8);
-    json_uint(out, "table_frame", table);
-    json_uint(out, "file_offset", read_le(&p, 8));
+    ctl_uint(out, "table_frame", table);
+    ctl_uint(out, "file_offset", read_le(&p, 8));
     const uint8_t   *header = read_bytes(&p, BINLOG_HEADER);
     enum weir_status st =
         header ? find_table(j, l, table, &t, &err)
                : weir_fail(&err, WEIR_REJECT, "malformed");
     if (st == WEIR_OK) {
-        ctl_json_text(out, "database", t->pub.schema);
-        ctl_json_text(out, "table", t->pub.name);
+        ctl_text(out, "database", t->pub.schema);
+        ctl_text(out, "table", t->pub.name);
         st = binlog_rows_open(&rows, (enum binlog_type)header[4], p.p,
                               reader_left(&p), t->columns, t->pub.ncolumns,
                               &err);
     }
     if (st == WEIR_OK) {
-        ctl_json_text(out, "op", str_of(ops[rows.op]));
+        ctl_text(out, "op", str_of(ops[rows.op]));
         st = put_rows(j, t, &rows, out, &err);
     }
     if (st != WEIR_OK) {
-        ctl_json_text(out, "error", str_of(err.text));
+        ctl_text(out, "error", str_of(err.text));
     }
 }
 
@@ -242,8 +242,8 @@ put_ddl(struct frame_json *j, const struct frame *f, struct buf *out)
     struct binlog_query  q;
     struct weir_err      err;
 
-    json_uint(out, "head", read_le(&p, 8));
-    json_uint(out, "file_offset", read_le(&p, 8));
+    ctl_uint(out, "head", read_le(&p, 8));
+    ctl_uint(out, "file_offset", read_le(&p, 8));
     binlog_stream_init(&stream);
     stream.npost = sizeof stream.post_header; /* framed and checked before */
     enum weir_status st =
@@ -254,11 +254,11 @@ put_ddl(struct frame_json *j, const struct frame *f, struct buf *out)
         st = binlog_query_parse(&ev, &j->call, &q, &err);
     }
     if (st != WEIR_OK) {
-        ctl_json_text(out, "error", str_of(err.text));
+        ctl_text(out, "error", str_of(err.text));
         return;
     }
-    ctl_json_text(out, "database", q.schema);
-    ctl_json_text(out, "statement", statement_text(&j->call, &q));
+    ctl_text(out, "database", q.schema);
+    ctl_text(out, "statement", statement_text(&j->call, &q));
 }
 
 static void
@@ -266,14 +266,14 @@ put_heartbeat(const struct frame *f, struct buf *out)
 {
     struct reader p = reader_of(f->payload.data, f->payload.len);
 
-    json_time(out, "time", (int64_t)read_le(&p, 8));
-    json_uint(out, "file_offset", read_le(&p, 8));
+    ctl_time(out, "time", (int64_t)read_le(&p, 8));
+    ctl_uint(out, "file_offset", read_le(&p, 8));
     const uint64_t        gtids_len = read_le(&p, 4);
     const uint64_t        file_len = read_le(&p, 4);
     const struct weir_str gtids = read_str(&p, gtids_len);
     const struct weir_str file = read_str(&p, file_len);
-    ctl_json_text(out, "gtid_set", p.bad ? STR("") : gtids);
-    ctl_json_text(out, "file", p.bad ? STR("") : file);
+    ctl_text(out, "gtid_set", p.bad ? STR("") : gtids);
+    ctl_text(out, "file", p.bad ? STR("") : file);
 }
 
 static void
@@ -296,21 +296,21 @@ put_payload(struct frame_json *j, struct relaylog *l, const struct frame *f,
         put_ddl(j, f, out);
         break;
     case FRAME_COMMIT:
-        json_uint(out, "head", read_le(&p, 8));
-        json_uint(out, "file_offset", read_le(&p, 8));
+        ctl_uint(out, "head", read_le(&p, 8));
+        ctl_uint(out, "file_offset", read_le(&p, 8));
         break;
     case FRAME_ROTATE:
-        json_uint(out, "file_offset", read_le(&p, 8));
-        ctl_json_text(out, "file", read_str(&p, reader_left(&p)));
+        ctl_uint(out, "file_offset", read_le(&p, 8));
+        ctl_text(out, "file", read_str(&p, reader_left(&p)));
         break;
     case FRAME_HEARTBEAT:
         put_heartbeat(f, out);
         break;
     case FRAME_END:
-        json_uint(out, "next_segment", read_le(&p, 8));
+        ctl_uint(out, "next_segment", read_le(&p, 8));
         break;
     case FRAME_STOP:
-        json_time(out, "time", (int64_t)read_le(&p, 8));
+        ctl_time(out, "time", (int64_t)read_le(&p, 8));
         break;
     default:
         break;
@@ -329,11 +329,11 @@ frame_json_put(struct frame_json *j, struct relaylog *l, const struct frame *f,
 
     arena_reset(&j->call);
     buf_text(out, "{");
-    json_uint(out, "offset", f->offset);
-    ctl_json_text(out, "type", str_of(types[type < 11 ? type : 0]));
-    json_int(out, "bytes", (int64_t)f->payload.len);
+    ctl_uint(out, "offset", f->offset);
+    ctl_text(out, "type", str_of(types[type < 11 ? type : 0]));
+    ctl_int(out, "bytes", (int64_t)f->payload.len);
     if (f->flags & FRAME_CONTINUED) {
-        json_bool(out, "repeated", true);
+        ctl_bool(out, "repeated", true);
     }
     put_payload(j, l, f, out);
     buf_text(out, "}");

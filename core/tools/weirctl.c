@@ -87,7 +87,7 @@ ctl_say(int exit_status, const char *fmt, ...)
 /* ---- JSON */
 
 void
-json_key(struct buf *out, const char *name)
+ctl_key(struct buf *out, const char *name)
 {
     const char last = out->len ? out->data[out->len - 1] : '{';
 
@@ -97,32 +97,32 @@ json_key(struct buf *out, const char *name)
 }
 
 void
-ctl_json_text(struct buf *out, const char *name, struct weir_str text)
+ctl_text(struct buf *out, const char *name, struct weir_str text)
 {
-    json_key(out, name);
+    ctl_key(out, name);
     format_json_string(text, out);
 }
 
 void
-json_uint(struct buf *out, const char *name, uint64_t n)
+ctl_uint(struct buf *out, const char *name, uint64_t n)
 {
-    json_key(out, name);
+    ctl_key(out, name);
     buf_printf(out, "\"%" PRIu64 "\"", n);
 }
 
 void
-json_int(struct buf *out, const char *name, int64_t n)
+ctl_int(struct buf *out, const char *name, int64_t n)
 {
-    json_key(out, name);
+    ctl_key(out, name);
     buf_printf(out, "%" PRId64, n);
 }
 
 void
-json_time(struct buf *out, const char *name, int64_t usec)
+ctl_time(struct buf *out, const char *name, int64_t usec)
 {
     char text[25];
 
-    json_key(out, name);
+    ctl_key(out, name);
     if (usec == 0) {
         buf_text(out, "null");
         return;
@@ -132,9 +132,9 @@ json_time(struct buf *out, const char *name, int64_t usec)
 }
 
 void
-json_bool(struct buf *out, const char *name, bool value)
+ctl_bool(struct buf *out, const char *name, bool value)
 {
-    json_key(out, name);
+    ctl_key(out, name);
     buf_text(out, value ? "true" : "false");
 }
 

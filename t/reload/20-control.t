@@ -280,7 +280,7 @@ like($said, qr/did you mean status/, 'and which was meant');
 
 # weir.conf(5) has each directive of the server and of every module.
 my $page = Weir::read_file("$t->{prefix}/share/man/man5/weir.conf.5") // '';
-for my $of ('weir.conf', $weir->modules) {
+for my $of (qw(global pipeline relay sink), $weir->modules) {
     my @names = map { /^  (\w+) = / ? $1 : () }
         split /\n/, $weir->capture($weir->program, '-h', $of);
     my @absent = grep { $page !~ /^  $_ = /m } @names;
