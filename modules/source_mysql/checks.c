@@ -12,7 +12,7 @@
 
 struct settings {
     char log_bin[16], format[16], image[16], metadata[16], server_id[16],
-        log_updates[16], replica_of[64];
+        log_updates[16], replica_of[64], gtid_mode[24], partial[32];
 };
 
 struct findings {
@@ -49,6 +49,9 @@ setting_store(struct settings *s, struct weir_str name, struct weir_str value)
         { "binlog_row_metadata", s->metadata, sizeof s->metadata },
         { "server_id", s->server_id, sizeof s->server_id },
         { "log_slave_updates", s->log_updates, sizeof s->log_updates },
+        { "log_replica_updates", s->log_updates, sizeof s->log_updates },
+        { "gtid_mode", s->gtid_mode, sizeof s->gtid_mode },
+        { "binlog_row_value_options", s->partial, sizeof s->partial },
         { "gtid_slave_pos", s->replica_of, sizeof s->replica_of },
     };
 
@@ -70,7 +73,9 @@ settings_read(struct source *src, struct settings *out, struct weir_err *err)
         &src->dump,
         "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', "
         "'binlog_format', 'binlog_row_image', 'binlog_row_metadata', "
-        "'server_id', 'log_slave_updates', 'gtid_slave_pos')", &r, err);
+        "'server_id', 'log_slave_updates', 'log_replica_updates', "
+        "'gtid_slave_pos', 'gtid_mode', 'binlog_row_value_options')", &r,
+        err);
 
     *out = (struct settings){ 0 };
     while (st == WEIR_OK && result_next(&r)) {
@@ -90,7 +95,7 @@ check_settings(struct findings *f, const struct settings *s)
         find_error(f, "log_bin is %s", s->log_bin);
         f->my_cnf = true;
     }
-    if (strcmp(s->format, "ROW") != 0) {
+    if (*s->format && strcmp(s->format, "ROW") != 0) {
         find_error(f, "binlog_format is %s, not ROW", s->format);
         f->my_cnf = true;
     }
@@ -98,6 +103,29 @@ check_settings(struct findings *f, const struct settings *s)
     if (strcmp(s->server_id, text) == 0) {
         find_error(f, "its own server_id is ours, %s: set another one here",
                    text);
+    }
+}
+
+/* MySQL's own. */
+static void
+warn_mysql(struct source *src, const struct settings *s)
+{
+    if (strcmp(s->gtid_mode, "ON") != 0) {
+        weir_log(src->in, WEIR_WARN,
+                 "%s: gtid_mode is %s: positions are files and offsets, which "
+                 "mean nothing on another server", src->name, s->gtid_mode);
+    }
+    if (*s->partial) {
+        weir_log(src->in, WEIR_WARN,
+                 "%s: binlog_row_value_options is %s: of a JSON document that "
+                 "an UPDATE changes, the log has only what changed; empty, it "
+                 "has all of it", src->name, s->partial);
+    }
+    if (strcmp(s->log_updates, "OFF") == 0) {
+        weir_log(src->in, WEIR_WARN,
+                 "%s: log_replica_updates is OFF: what it replicates, if it is "
+                 "a replica, is not in its binlog and will not be seen",
+                 src->name);
     }
 }
 
@@ -128,6 +156,9 @@ warn_settings(struct source *src, const struct settings *s)
                  "log_slave_updates is OFF: what it replicates is not in its "
                  "binlog and will not be seen", src->name, s->replica_of);
     }
+    if (src->flavour == &flavour_mysql) {
+        warn_mysql(src, s);
+    }
 }
 
 /* ---- Rights */
@@ -140,10 +171,8 @@ check_register(struct findings *f, struct weir_err *err)
     unsigned char   body[4 + 5 + 1 + 1 + 2 + 4 + 4] = { 0 };
     struct weir_str packet;
 
-    for (unsigned i = 0; i < 4; i++) {
-        body[i] = (unsigned char)(src->server_id >> 8 * i);
-    }
-    memcpy(body + 4, "\4weir", 5); /* for SHOW SLAVE HOSTS */
+    put_le(body, src->server_id, 4);
+    memcpy(body + 4, "\4weir", 5); /* for the server's list of replicas */
     enum weir_status st = dump_command(&src->dump, COM_REGISTER_SLAVE, body,
                                        sizeof body, err);
     if (st == WEIR_OK) {
@@ -167,7 +196,7 @@ check_monitor(struct findings *f, struct weir_err *err)
 {
     struct result          r;
     const enum weir_status st =
-        conn_query(&f->src->dump, "SHOW MASTER STATUS", &r, err);
+        conn_query(&f->src->dump, f->src->flavour->status(f->src), &r, err);
 
     result_free(&r);
     if (st == WEIR_OK || f->src->stopping) {
@@ -176,8 +205,7 @@ check_monitor(struct findings *f, struct weir_err *err)
     if (mysql_errno(f->src->dump.mysql) != ER_SPECIFIC_ACCESS_DENIED_ERROR) {
         return st;
     }
-    find_error(f, "the right BINLOG MONITOR (REPLICATION CLIENT before 10.5) "
-                  "is missing");
+    find_error(f, "the right %s is missing", f->src->flavour->monitor(f->src));
     f->grant = true;
     return WEIR_OK;
 }
@@ -231,10 +259,16 @@ say_my_cnf(struct source *src, const struct settings *s)
     if (strcmp(s->server_id, "0") == 0) {
         weir_log(src->in, WEIR_ERROR, "server_id = 1");
     }
-    weir_log(src->in, WEIR_ERROR, "binlog_format = ROW");
+    if (*s->format) {
+        weir_log(src->in, WEIR_ERROR, "binlog_format = ROW");
+    }
     weir_log(src->in, WEIR_ERROR, "binlog_row_image = FULL");
     if (*s->metadata) {
         weir_log(src->in, WEIR_ERROR, "binlog_row_metadata = FULL");
+    }
+    if (src->flavour == &flavour_mysql) {
+        weir_log(src->in, WEIR_ERROR, "gtid_mode = ON");
+        weir_log(src->in, WEIR_ERROR, "enforce_gtid_consistency = ON");
     }
 }
 
@@ -243,7 +277,6 @@ say_grant(struct source *src)
 {
     struct result   r;
     struct weir_err ignored;
-    unsigned        major = 0, minor = 0;
     char            account[200] = "";
 
     if (conn_query(&src->dump, "SELECT CURRENT_USER()", &r, &ignored) ==
@@ -255,12 +288,10 @@ say_grant(struct source *src)
     if (at) {
         *at = '\0';
     }
-    sscanf(src->version, "%u.%u", &major, &minor);
     weir_log(src->in, WEIR_ERROR,
              "as its administrator: GRANT SELECT, REPLICATION SLAVE, %s ON "
              "*.* TO '%s'@'%s';",
-             major > 10 || minor >= 5 ? "BINLOG MONITOR"
-                                      : "REPLICATION CLIENT",
+             src->flavour->monitor(src),
              *account ? account : src->conf->user, at ? at + 1 : "%");
 }
 

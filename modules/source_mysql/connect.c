@@ -30,6 +30,9 @@
     "mysql_native_password,client_ed25519,caching_sha2_password," \
     "sha256_password,parsec"
 
+/* A server's ER_SECURE_TRANSPORT_REQUIRED. */
+#define SECURE_TRANSPORT_REQUIRED 3159
+
 int64_t
 now_ms(void)
 {
@@ -100,7 +103,7 @@ classify(unsigned code)
 {
     switch (code) {
     case CR_AUTH_PLUGIN_CANNOT_LOAD:
-    case 3159: /* ER_SECURE_TRANSPORT_REQUIRED */
+    case SECURE_TRANSPORT_REQUIRED:
         return WEIR_FATAL;
     default:
         return WEIR_RETRY;
@@ -122,6 +125,32 @@ conn_fail(struct conn *c, const char *what, struct weir_err *err)
                      mysql_error(c->mysql), code);
 }
 
+/* Said once as an error: a person has to do something, and attempts go on. */
+static void
+say_what_to_do(struct source *src, unsigned code)
+{
+    if (src->stopping || src->denied) {
+        return;
+    }
+    if (is_denied(code)) {
+        src->denied = true;
+        weir_log(src->in, WEIR_ERROR,
+                 "%s lets nobody in as %s: mend the account there, or the "
+                 "password here (password_file is read at each attempt)%s; "
+                 "attempts go on", src->name, src->conf->user,
+                 src->conf->tls == TLS_OFF
+                     ? ", or set tls if the account requires it" : "");
+    } else if (code == CR_SSL_CONNECTION_ERROR) {
+        src->denied = true;
+        weir_log(src->in, WEIR_ERROR,
+                 "no TLS with %s: look at its certificate%s; attempts go on",
+                 src->name, src->conf->tls == TLS_VERIFY
+                                ? ", which tls = verify wants made for this "
+                                  "host by one that tls_ca knows"
+                                : " and settings");
+    }
+}
+
 static enum weir_status
 connect_fail(struct conn *c, struct weir_err *err)
 {
@@ -131,17 +160,36 @@ connect_fail(struct conn *c, struct weir_err *err)
     snprintf(what, sizeof what, "connect to %s as %s", c->src->name,
              c->src->conf->user);
     const enum weir_status st = conn_fail(c, what, err);
-    if (is_denied(code) && !c->src->stopping && !c->src->denied) {
-        c->src->denied = true;
-        weir_log(c->src->in, WEIR_ERROR,
-                 "%s lets nobody in as %s: mend the account there, or the "
-                 "password here (password_file is read at each attempt); "
-                 "attempts go on", c->src->name, c->src->conf->user);
-    }
-    return st;
+    say_what_to_do(c->src, code);
+    return code == SECURE_TRANSPORT_REQUIRED && !c->src->stopping
+               ? weir_fail(err, st, "%s: the server wants TLS: set tls = "
+                           "verify (or on, which verifies nobody)", what)
+               : st;
 }
 
 /* ---- Connecting */
+
+/* All is said in both directions, as the defaults differ: off in Connector/C
+ * 3.3, on and verified in 3.4. */
+static void
+set_tls(MYSQL *m, const struct mysql_conf *conf)
+{
+    const my_bool enforce = conf->tls != TLS_OFF;
+    const my_bool verify = conf->tls == TLS_VERIFY;
+    const struct { enum mysql_option option; const char *path; } files[] = {
+        { MYSQL_OPT_SSL_CA, conf->tls_ca },
+        { MYSQL_OPT_SSL_CERT, conf->tls_cert },
+        { MYSQL_OPT_SSL_KEY, conf->tls_key },
+    };
+
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        if (enforce && files[i].path && *files[i].path) {
+            mysql_options(m, files[i].option, files[i].path);
+        }
+    }
+    mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &enforce);
+    mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
+}
 
 static void
 set_options(MYSQL *m, const struct mysql_conf *conf)
@@ -165,10 +213,7 @@ set_options(MYSQL *m, const struct mysql_conf *conf)
     mysql_options(m, MYSQL_OPT_MAX_ALLOWED_PACKET, &biggest);
     mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     mysql_options(m, MARIADB_OPT_RESTRICTED_AUTH, AUTH_PLUGINS);
-    /* This release speaks no TLS.  Both are said, as their defaults differ:
-     * off in Connector/C 3.3, on and verified in 3.4. */
-    mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &off);
-    mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &off);
+    set_tls(m, conf);
     mysql_options4(m, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "weir");
 }
 
@@ -189,6 +234,30 @@ connect_with(struct conn *c, const char *password, struct weir_err *err)
                                          conn_wait(c, status, deadline));
     }
     return done ? WEIR_OK : connect_fail(c, err);
+}
+
+/* Connector/C 3.3 goes on in the clear where the server offers no TLS and it
+ * was not to verify it. */
+static enum weir_status
+check_tls(struct conn *c, struct weir_err *err)
+{
+    struct source *src = c->src;
+
+    if (src->conf->tls == TLS_OFF) {
+        return WEIR_OK;
+    }
+    if (!mysql_get_ssl_cipher(c->mysql)) {
+        return weir_fail(err, WEIR_FATAL,
+                         "%s speaks no TLS, which tls = %s wants", src->name,
+                         src->conf->tls == TLS_VERIFY ? "verify" : "on");
+    }
+    if (src->conf->tls == TLS_ON && !src->unverified) {
+        src->unverified = true;
+        weir_log(src->in, WEIR_WARN,
+                 "tls = on: what goes to %s is encrypted, but who answers "
+                 "there is not verified; tls = verify does that", src->name);
+    }
+    return WEIR_OK;
 }
 
 enum weir_status
@@ -219,6 +288,9 @@ conn_open(struct conn *c, struct weir_err *err)
     explicit_bzero(password, secret.len);
     free(password);
     if (st == WEIR_OK) {
+        st = check_tls(c, err);
+    }
+    if (st == WEIR_OK) {
         c->src->denied = false;
         /* Quoting, and what information_schema prints, go by these. */
         st = conn_query(c, "SET SESSION sql_mode = '', time_zone = '+00:00'",
@@ -243,6 +315,18 @@ int
 conn_fd(const struct conn *c)
 {
     return (int)mysql_get_socket(c->mysql);
+}
+
+const char *
+conn_cipher(const struct conn *c, char *out, size_t room)
+{
+    const char *cipher = mysql_get_ssl_cipher(c->mysql);
+    const char *version = NULL;
+
+    mariadb_get_infov(c->mysql, MARIADB_CONNECTION_TLS_VERSION, &version);
+    snprintf(out, room, "%s%s%s", cipher && version ? version : "",
+             cipher && version ? ", " : "", cipher ? cipher : "");
+    return out;
 }
 
 /* ---- Statements */
@@ -312,6 +396,23 @@ conn_quote(struct conn *c, struct weir_str text)
         mysql_real_escape_string(c->mysql, out + 1, text.data, text.len);
     memcpy(out + 1 + n, "'", 2);
     return out;
+}
+
+enum weir_status
+conn_row(struct conn *c, const char *sql, unsigned ncells, struct result *r,
+         struct weir_err *err)
+{
+    const enum weir_status st = conn_query(c, sql, r, err);
+
+    if (st != WEIR_OK) {
+        return st;
+    }
+    if (r->ncells < ncells || !result_next(r)) {
+        result_free(r);
+        return weir_fail(err, WEIR_RETRY, "%s answers \"%.100s\" with no row",
+                         c->src->name, sql);
+    }
+    return WEIR_OK;
 }
 
 bool

@@ -5,6 +5,7 @@
  */
 #include "source_mysql.h"
 
+#include <mysqld_error.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,16 +196,20 @@ key_add(struct description *d, struct key *key, struct weir_str name)
     key->columns[key->n++] = (uint32_t)(c - d->columns);
 }
 
-/* The rows come key by key, the primary one first, as the server keeps them:
- * the first whose columns are all NOT NULL is taken. */
+/* The rows come key by key, the primary one first: the first whose columns are
+ * all NOT NULL is taken. */
 static enum weir_status
 key_define(struct description *d, struct weir_err *err)
 {
     struct result    r;
     struct key       key = { .usable = false };
+    char             tail[160];
+
+    snprintf(tail, sizeof tail, "AND NON_UNIQUE = 0 %s",
+             d->src->flavour->key_order);
     enum weir_status st = ask_about(
         d, "SELECT INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS",
-        "TABLE_SCHEMA", "AND NON_UNIQUE = 0", &r, err);
+        "TABLE_SCHEMA", tail, &r, err);
 
     while (st == WEIR_OK && result_next(&r)) {
         const struct weir_str name = result_str(&r, 0);
@@ -240,7 +245,7 @@ describe_all(struct description *d, struct weir_err *err)
                        "SELECT on it", d->src->name, d->schema, d->table,
                        d->src->conf->user);
     }
-    if (st == WEIR_OK) {
+    if (st == WEIR_OK && d->src->flavour->json_by_check) {
         st = json_read(d, err);
     }
     if (st == WEIR_OK) {
@@ -286,6 +291,21 @@ describe_with(struct source *src, struct weir_str schema,
     return st == WEIR_OK ? position_define(src, err) : st;
 }
 
+/* Variables that only newer releases have. */
+static enum weir_status
+set_session(struct source *src, struct weir_err *err)
+{
+    if (!src->flavour->describe_set) {
+        return WEIR_OK;
+    }
+    const enum weir_status st =
+        conn_query(&src->ask, src->flavour->describe_set, NULL, err);
+    return st != WEIR_OK && mysql_errno(src->ask.mysql) ==
+                                ER_UNKNOWN_SYSTEM_VARIABLE
+               ? WEIR_OK
+               : st;
+}
+
 enum weir_status
 describe_table(struct source *src, struct weir_str schema,
                struct weir_str table, struct weir_err *err)
@@ -295,8 +315,12 @@ describe_table(struct source *src, struct weir_str schema,
         conn_close(&src->ask); /* it was idle for long, and is gone */
     }
     if (!src->ask.mysql) {
-        const enum weir_status st = conn_open(&src->ask, err);
+        enum weir_status st = conn_open(&src->ask, err);
+        if (st == WEIR_OK) {
+            st = set_session(src, err);
+        }
         if (st != WEIR_OK) {
+            conn_close(&src->ask);
             return st;
         }
     }

@@ -42,6 +42,7 @@ enum { /* sql/log_event.h */
     FLAG_ARTIFICIAL = 0x20,
     FORMAT_DESCRIPTION = 15,
     HEARTBEAT = 27,
+    PREVIOUS_GTIDS = 35,
     CHECKPOINT = 161,
     GTID_LIST = 163,
 };
@@ -189,6 +190,7 @@ is_live(const unsigned char *event)
     case HEARTBEAT:
         return true;
     case FORMAT_DESCRIPTION:
+    case PREVIOUS_GTIDS:
     case CHECKPOINT:
     case GTID_LIST:
         return false;

@@ -15,28 +15,7 @@
  * says that it knows them: MARIA_SLAVE_CAPABILITY_MINE, sql/sql_repl.cc. */
 #define CAPABILITY "4"
 
-#define MEND \
-    "put the missing binlogs back there; or begin anew: remove this " \
-    "pipeline's state, so that start applies again, and copy its tables"
-
 /* ---- Who it is */
-
-static enum weir_status
-one_row(struct conn *c, const char *sql, unsigned ncells, struct result *r,
-        struct weir_err *err)
-{
-    const enum weir_status st = conn_query(c, sql, r, err);
-
-    if (st != WEIR_OK) {
-        return st;
-    }
-    if (r->ncells < ncells || !result_next(r)) {
-        result_free(r);
-        return weir_fail(err, WEIR_RETRY, "%s answers \"%.100s\" with no row",
-                         c->src->name, sql);
-    }
-    return WEIR_OK;
-}
 
 static enum weir_status
 mariadb_identify(struct source *src, char *id, size_t room,
@@ -49,7 +28,7 @@ mariadb_identify(struct source *src, char *id, size_t room,
         return WEIR_OK;
     }
     enum weir_status st =
-        one_row(&src->dump, "SELECT @@server_id, @@port, @@hostname", 3, &r,
+        conn_row(&src->dump, "SELECT @@server_id, @@port, @@hostname", 3, &r,
                 err);
     if (st != WEIR_OK) {
         return st;
@@ -88,7 +67,7 @@ gtid_at(struct conn *c, const struct position *p, char **out,
     snprintf(sql, sizeof sql, "SELECT BINLOG_GTID_POS(%.600s, %" PRIu64 ")",
              file, p->offset);
     free(file);
-    const enum weir_status st = one_row(c, sql, 1, &r, err);
+    const enum weir_status st = conn_row(c, sql, 1, &r, err);
     if (st == WEIR_OK) {
         const struct weir_str s = result_str(&r, 0);
         *out = strndup(s.data, s.len);
@@ -108,7 +87,7 @@ variable_read(struct conn *c, const char *name, struct position *out,
     char          sql[80];
 
     snprintf(sql, sizeof sql, "SELECT @@GLOBAL.%s", name);
-    const enum weir_status st = one_row(c, sql, 1, &r, err);
+    const enum weir_status st = conn_row(c, sql, 1, &r, err);
     if (st == WEIR_OK) {
         position_set(out, result_str(&r, 0), (struct weir_str){ "", 0 }, 0);
         result_free(&r);
@@ -120,7 +99,7 @@ static enum weir_status
 status_read(struct conn *c, struct position *out, struct weir_err *err)
 {
     struct result r;
-    const enum weir_status st = one_row(c, "SHOW MASTER STATUS", 2, &r, err);
+    const enum weir_status st = conn_row(c, "SHOW MASTER STATUS", 2, &r, err);
 
     if (st == WEIR_OK) {
         position_set(out, (struct weir_str){ out->gtid, out->gtid ? strlen(
@@ -162,24 +141,11 @@ locate_end(struct conn *c, struct position *out, struct weir_err *err)
 }
 
 static enum weir_status
-locate_first(struct conn *c, struct position *out, struct weir_err *err)
-{
-    struct result r;
-    const enum weir_status st = one_row(c, "SHOW BINARY LOGS", 1, &r, err);
-
-    if (st == WEIR_OK) {
-        position_set(out, (struct weir_str){ "", 0 }, result_str(&r, 0), 4);
-        result_free(&r);
-    }
-    return st;
-}
-
-static enum weir_status
 mariadb_locate(struct source *src, struct conn *c, enum start_kind kind,
                struct position *out, struct weir_err *err)
 {
     (void)src;
-    return kind == START_EARLIEST ? locate_first(c, out, err)
+    return kind == START_EARLIEST ? server_first(c, out, err)
                                   : locate_end(c, out, err);
 }
 
@@ -259,7 +225,7 @@ fail_purged(struct source *src, const struct position *first,
 static enum weir_status
 first_with_gtid(struct conn *c, struct position *out, struct weir_err *err)
 {
-    enum weir_status st = locate_first(c, out, err);
+    enum weir_status st = server_first(c, out, err);
 
     if (st == WEIR_OK) {
         free(out->gtid);
@@ -318,59 +284,9 @@ verify_gtid(struct source *src, struct weir_err *err)
 }
 
 static enum weir_status
-verify_file(struct source *src, struct weir_err *err)
-{
-    struct result    r;
-    char             first[256] = "", last[256] = "";
-    uint64_t         size = 0;
-    bool             found = false;
-    const size_t     len = strlen(src->at.file);
-    enum weir_status st = conn_query(&src->dump, "SHOW BINARY LOGS", &r, err);
-
-    while (st == WEIR_OK && result_next(&r)) {
-        const struct weir_str name = result_str(&r, 0);
-        snprintf(last, sizeof last, "%.*s", STR_ARG(name));
-        if (!*first) {
-            memcpy(first, last, sizeof first);
-        }
-        if (name.len == len && memcmp(name.data, src->at.file, len) == 0) {
-            found = true;
-            size = result_u64(&r, 1);
-        }
-    }
-    result_free(&r);
-    if (st != WEIR_OK) {
-        return st;
-    }
-    if (!found) {
-        return weir_fail(err, WEIR_FATAL,
-                         "%s %s binlog %.64s, behind whose offset %" PRIu64
-                         " this pipeline is; it has %.64s to %.64s. To go on, "
-                         MEND, src->name,
-                         len == strlen(first) && strcmp(src->at.file, first) < 0
-                             ? "no longer has" : "does not have",
-                         src->at.file, src->at.offset, first, last);
-    }
-    if (src->at.offset > size) {
-        return weir_fail(err, WEIR_FATAL,
-                         "%s has only %" PRIu64 " bytes of %.64s, and this "
-                         "pipeline is at %" PRIu64 ": the server lost its end "
-                         "or is another one's copy. To go on, " MEND,
-                         src->name, size, src->at.file, src->at.offset);
-    }
-    if (src->at.offset > UINT32_MAX) {
-        return weir_fail(err, WEIR_FATAL,
-                         "%s:%" PRIu64 " can't be asked for: a dump by file "
-                         "begins within its first 4 GiB; begin by GTID",
-                         src->at.file, src->at.offset);
-    }
-    return WEIR_OK;
-}
-
-static enum weir_status
 mariadb_verify(struct source *src, struct weir_err *err)
 {
-    return *src->at.gtid ? verify_gtid(src, err) : verify_file(src, err);
+    return *src->at.gtid ? verify_gtid(src, err) : server_has_file(src, err);
 }
 
 /* ---- The dump */
@@ -398,19 +314,10 @@ set_gtid(struct source *src, struct weir_err *err)
     return st;
 }
 
-static void
-put_u32(unsigned char *p, uint32_t v)
-{
-    p[0] = (unsigned char)v;
-    p[1] = (unsigned char)(v >> 8);
-    p[2] = (unsigned char)(v >> 16);
-    p[3] = (unsigned char)(v >> 24);
-}
-
 static enum weir_status
 mariadb_dump(struct source *src, struct weir_err *err)
 {
-    unsigned char body[10 + 256];
+    unsigned char body[10];
     char          sql[160];
 
     /* The first sends checksums, without which the server refuses. */
@@ -420,60 +327,31 @@ mariadb_dump(struct source *src, struct weir_err *err)
              "@master_heartbeat_period = %" PRId64,
              src->conf->heartbeat * 1000000);
     enum weir_status st = conn_query(&src->dump, sql, NULL, err);
-    const bool       by_gtid = *src->at.gtid;
-    if (st == WEIR_OK && by_gtid) {
+    if (st == WEIR_OK && !*src->at.gtid) {
+        return server_dump_file(src, err);
+    }
+    if (st == WEIR_OK) {
         st = set_gtid(src, err);
     }
     if (st != WEIR_OK) {
         return st;
     }
-    const size_t len = by_gtid ? 0 : strlen(src->at.file);
-    if (len > 256) {
-        return weir_fail(err, WEIR_FATAL, "binlog name %.64s...: too long",
-                         src->at.file);
-    }
-    put_u32(body, by_gtid ? 4 : (uint32_t)src->at.offset);
-    body[4] = body[5] = 0; /* no annotate events, and wait at the end */
-    put_u32(body + 6, src->server_id);
-    memcpy(body + 10, src->at.file, len);
-    return dump_command(&src->dump, COM_BINLOG_DUMP, body, 10 + len, err);
+    put_le(body, 4, 4);
+    put_le(body + 4, 0, 2); /* no annotate events, and wait at the end */
+    put_le(body + 6, src->server_id, 4);
+    return dump_command(&src->dump, COM_BINLOG_DUMP, body, sizeof body, err);
 }
 
 /* ---- Why it was refused */
-
-static enum weir_status
-fail_collision(struct source *src, struct weir_err *err)
-{
-    const int64_t now = now_ms();
-
-    if (src->collisions && now - src->collided_ms > 10 * 60 * 1000) {
-        src->collisions = 0;
-    }
-    src->collided_ms = now;
-    if (++src->collisions < 3) {
-        return weir_fail(err, WEIR_RETRY,
-                         "%s cut us off: another replica came with our "
-                         "server_id %" PRIu32 "; if that goes on, give one of "
-                         "the two another server_id", src->name,
-                         src->server_id);
-    }
-    src->collisions = 0;
-    return weir_fail(err, WEIR_FATAL,
-                     "%s cut us off three times: another replica has our "
-                     "server_id %" PRIu32 " (SHOW SLAVE HOSTS there lists "
-                     "them): set server_id in this block to one that nobody "
-                     "has", src->name, src->server_id);
-}
 
 static enum weir_status
 mariadb_explain(struct source *src, const char *reason, struct weir_err *err)
 {
     struct position first = { 0 };
     struct weir_err ignored;
-    char            at[120];
 
     if (strstr(reason, "same server_uuid/server_id")) {
-        return fail_collision(src, err);
+        return server_collision(src, err);
     }
     if (strstr(reason, "have been purged") ||
         strstr(reason, "Could not find GTID state")) {
@@ -485,14 +363,32 @@ mariadb_explain(struct source *src, const char *reason, struct weir_err *err)
         }
         position_clear(&first);
     }
-    return weir_fail(err, WEIR_FATAL,
-                     "%s refuses to send what comes behind %s: %.230s",
-                     src->name, position_text(&src->at, at, sizeof at),
-                     reason);
+    return server_refused(src, reason, err);
+}
+
+static const char *
+mariadb_status(const struct source *src)
+{
+    (void)src;
+    return "SHOW MASTER STATUS";
+}
+
+static const char *
+mariadb_monitor(const struct source *src)
+{
+    return src->major > 10 || src->minor >= 5 ? "BINLOG MONITOR"
+                                              : "REPLICATION CLIENT";
 }
 
 const struct flavour flavour_mariadb = {
     .name = "MariaDB",
+    .major = 10,
+    .minor = 3,
+    .json_by_check = true,
+    .key_order = "", /* as the server keeps them: the primary one first */
+    .replicas = "SHOW SLAVE HOSTS",
+    .status = mariadb_status,
+    .monitor = mariadb_monitor,
     .identify = mariadb_identify,
     .locate = mariadb_locate,
     .verify = mariadb_verify,

@@ -138,19 +138,21 @@ start_parse_gtid(struct weir_str text, struct start *out,
                  struct weir_err *err)
 {
     struct gtid_list list;
+    unsigned char   *code = NULL;
+    size_t           len;
 
-    if (!gtid_list_parse(text, &list)) {
-        return weir_fail(err, WEIR_FATAL,
-                         "start = \"gtid:%.*s\" has no list of MariaDB GTIDs "
-                         "(DOMAIN-SERVER-SEQUENCE, as gtid:0-1-100,1-1-7)",
-                         STR_ARG(text));
-    }
-    const size_t n = list.n;
-    gtid_list_free(&list);
-    if (n == 0) {
+    if (text.len == 0) {
         return weir_fail(err, WEIR_FATAL, "start = \"gtid:\" names no GTID; "
                          "for the beginning there is start = earliest");
     }
+    if (!gtid_list_parse(text, &list) && !gtid_code_make(text, &code, &len)) {
+        return weir_fail(err, WEIR_FATAL,
+                         "start = \"gtid:%.*s\" has neither a list of "
+                         "MariaDB's GTIDs (as gtid:0-1-100,1-1-7) nor a set of "
+                         "MySQL's (as gtid:UUID:1-100)", STR_ARG(text));
+    }
+    gtid_list_free(&list);
+    free(code);
     *out = (struct start){ .kind = START_GTID, .gtid = text };
     return WEIR_OK;
 }

@@ -14,8 +14,16 @@
 
 static const struct weir_name identities[] = {
     { "server_uid", IDENTITY_UID },
+    { "server_uuid", IDENTITY_UID },
     { "server_id", IDENTITY_SERVER_ID },
     { "none", IDENTITY_NONE },
+    { NULL, 0 },
+};
+
+static const struct weir_name tls_names[] = {
+    { "off", TLS_OFF },
+    { "on", TLS_ON },
+    { "verify", TLS_VERIFY },
     { NULL, 0 },
 };
 
@@ -29,17 +37,26 @@ static const struct weir_directive directives[] = {
     WEIR_STR(T, socket, .value = "",
              .help = "path of its unix socket; instead of host and port"),
     WEIR_STR(T, user, .flags = WEIR_REQUIRED,
-             .help = "account, with REPLICATION SLAVE, BINLOG MONITOR, SELECT"),
+             .help = "account, with REPLICATION SLAVE, SELECT and BINLOG "
+                     "MONITOR (MySQL: REPLICATION CLIENT)"),
     WEIR_STR(T, password, .value = "", .flags = WEIR_SECRET | WEIR_ENV,
              .help = "its password"),
     WEIR_STR(T, password_file, .value = "",
              .help = "a file with the password, read at each connect"),
+    WEIR_CHOICE(T, tls, .value = "off", .names = tls_names,
+                .help = "off, on (encrypted, nobody verified) or verify"),
+    WEIR_STR(T, tls_ca, .value = "",
+             .help = "a file with the certificates that tls = verify trusts; "
+                     "none: the system's"),
+    WEIR_STR(T, tls_cert, .value = "",
+             .help = "a file with our own certificate, if the server wants it"),
+    WEIR_STR(T, tls_key, .value = "", .help = "a file with its key"),
     WEIR_INT(T, server_id, .value = "0", .min = 0, .max = UINT32_MAX,
              .help = "ours, unlike any other replica's; 0: made from machine "
                      "and pipeline"),
     WEIR_STR(T, start, .value = "now",
-             .help = "now, earliest, gtid:0-1-100 or file:bin.000007:4, if "
-                     "there is no state"),
+             .help = "now, earliest, gtid:SET or file:bin.000007:4, if there "
+                     "is no state"),
     WEIR_MSEC(T, heartbeat, .value = "1s", .min = 100, .max = 60000,
               .help = "of an idle server; without four of them the connection "
                       "is made anew"),
@@ -64,6 +81,43 @@ static bool
 is_local(const struct mysql_conf *conf)
 {
     return !is_set(conf->socket) && strcmp(conf->host, "localhost") == 0;
+}
+
+static enum weir_status
+check_tls(const struct mysql_conf *conf, struct weir_err *err)
+{
+    const struct { const char *name, *path; } files[] = {
+        { "tls_ca", conf->tls_ca },
+        { "tls_cert", conf->tls_cert },
+        { "tls_key", conf->tls_key },
+    };
+
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        if (!is_set(files[i].path)) {
+            continue;
+        }
+        if (conf->tls == TLS_OFF) {
+            return weir_fail(err, WEIR_FATAL, "%s has no meaning with tls = "
+                             "off", files[i].name);
+        }
+        if (files[i].path[0] != '/') {
+            return weir_fail(err, WEIR_FATAL, "%s = \"%s\" is no path from /",
+                             files[i].name, files[i].path);
+        }
+    }
+    if (conf->tls == TLS_ON && is_set(conf->tls_ca)) {
+        return weir_fail(err, WEIR_FATAL, "tls = on verifies nobody, so that "
+                         "tls_ca has no meaning: set tls = verify");
+    }
+    if (is_set(conf->tls_cert) != is_set(conf->tls_key)) {
+        return weir_fail(err, WEIR_FATAL, "tls_cert and tls_key: one of them "
+                         "is missing");
+    }
+    if (conf->tls != TLS_OFF && (is_set(conf->socket) || is_local(conf))) {
+        return weir_fail(err, WEIR_FATAL, "tls is for TCP: the unix socket "
+                         "leaves this machine by no wire");
+    }
+    return WEIR_OK;
 }
 
 static enum weir_status
@@ -94,7 +148,8 @@ source_check(const void *data, struct weir_err *err)
         return weir_fail(err, WEIR_FATAL, "password and password_file: one of "
                          "them is too much");
     }
-    return start_parse(conf->start, &start, err);
+    const enum weir_status st = check_tls(conf, err);
+    return st == WEIR_OK ? start_parse(conf->start, &start, err) : st;
 }
 
 /* ---- Our server_id */
@@ -177,7 +232,7 @@ choose_flavour(struct source *src, struct weir_err *err)
     struct result    r;
     unsigned         major = 0, minor = 0;
     enum weir_status st =
-        conn_query(&src->dump, "SELECT @@version, @@version_comment", &r, err);
+        conn_query(&src->dump, "SELECT @@version", &r, err);
 
     if (st != WEIR_OK) {
         return st;
@@ -189,19 +244,17 @@ choose_flavour(struct source *src, struct weir_err *err)
                  result_str(&r, 0).data);
     }
     result_free(&r);
-    if (!strstr(src->version, "MariaDB")) {
-        return weir_fail(err, WEIR_FATAL,
-                         "%s is not a MariaDB but \"%s\": this release "
-                         "follows MariaDB 10.3 and later only, MySQL is not "
-                         "yet supported", src->name, src->version);
+    src->flavour = strstr(src->version, "MariaDB") ? &flavour_mariadb
+                                                   : &flavour_mysql;
+    const struct flavour *f = src->flavour;
+    if (sscanf(src->version, "%u.%u", &major, &minor) != 2 ||
+        major < f->major || (major == f->major && minor < f->minor)) {
+        return weir_fail(err, WEIR_FATAL, "%s is %s %s: %u.%u or later is "
+                         "needed", src->name, f->name, src->version, f->major,
+                         f->minor);
     }
-    if (sscanf(src->version, "%u.%u", &major, &minor) != 2 || major < 10 ||
-        (major == 10 && minor < 3)) {
-        return weir_fail(err, WEIR_FATAL,
-                         "%s is MariaDB %s: 10.3 or later is needed",
-                         src->name, src->version);
-    }
-    src->flavour = &flavour_mariadb;
+    src->major = major;
+    src->minor = minor;
     return WEIR_OK;
 }
 
@@ -269,7 +322,7 @@ static enum weir_status
 run_once(struct source *src, struct weir_str gtid_set, struct weir_str file,
          uint64_t offset, struct weir_err *err)
 {
-    char             at[160];
+    char             at[160], cipher[80];
     enum weir_status st = conn_open(&src->dump, err);
 
     if (st == WEIR_OK) {
@@ -290,10 +343,11 @@ run_once(struct source *src, struct weir_str gtid_set, struct weir_str file,
     if (st != WEIR_OK) {
         return st;
     }
+    conn_cipher(&src->dump, cipher, sizeof cipher);
     weir_log(src->in, WEIR_INFO,
-             "connected to %s (%s) as replica %" PRIu32 ", behind %s",
-             src->name, src->version, src->server_id,
-             position_text(&src->at, at, sizeof at));
+             "connected to %s (%s%s%s) as replica %" PRIu32 ", behind %s",
+             src->name, src->version, *cipher ? "; " : "", cipher,
+             src->server_id, position_text(&src->at, at, sizeof at));
     return dump_stream(src, err);
 }
 
@@ -322,7 +376,7 @@ WEIR_MODULE = {
     .stage = WEIR_SOURCE,
     .name = "mysql",
     .version = "0.1.0",
-    .summary = "a live MariaDB, as a replica",
+    .summary = "a live MariaDB or MySQL, as a replica",
     .conf_size = sizeof(struct mysql_conf),
     .directives = directives,
     .check = source_check,

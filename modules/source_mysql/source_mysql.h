@@ -14,9 +14,12 @@
 
 enum identity { IDENTITY_UID, IDENTITY_SERVER_ID, IDENTITY_NONE };
 
+enum tls { TLS_OFF, TLS_ON, TLS_VERIFY };
+
 struct mysql_conf {
     const char *host, *socket, *user, *password, *password_file, *start;
-    int64_t     port, server_id, heartbeat, connect_timeout, identity;
+    const char *tls_ca, *tls_cert, *tls_key;
+    int64_t     port, server_id, heartbeat, connect_timeout, identity, tls;
 };
 
 struct source;
@@ -53,6 +56,12 @@ struct weir_str result_str(const struct result *r, unsigned cell);
 uint64_t        result_u64(const struct result *r, unsigned cell);
 void            result_free(struct result *r);
 
+/* What it is encrypted with: "TLSv1.3, TLS_AES_256_GCM_SHA384"; or "". */
+const char *conn_cipher(const struct conn *c, char *out, size_t room);
+/* The first row of an answer that has to have one. */
+enum weir_status conn_row(struct conn *c, const char *sql, unsigned ncells,
+                          struct result *out, struct weir_err *err);
+
 /* position.c: places in the server's history. */
 struct position { /* owned, never NULL; empty: not known */
     char    *gtid, *file;
@@ -82,9 +91,21 @@ enum weir_status start_parse(const char *text, struct start *out,
 bool gtid_list_parse(struct weir_str text, struct gtid_list *out);
 void gtid_list_free(struct gtid_list *list);
 
-/* The flavour of a server: MariaDB's in mariadb.c. */
+/* gtid_code.c: MySQL's form, "uuid:1-5:tag:1-3,uuid:7", as its server takes it
+ * in COM_BINLOG_DUMP_GTID; malloc'd.  False: it isn't one. */
+bool gtid_code_make(struct weir_str text, unsigned char **out, size_t *len);
+
+/* The flavour of a server: mariadb.c, mysql.c. */
 struct flavour {
     const char *name;
+    unsigned    major, minor;  /* the oldest that can be followed */
+    bool        json_by_check; /* JSON is LONGTEXT with a CHECK */
+    const char *key_order;     /* of information_schema.STATISTICS */
+    const char *describe_set;  /* session variables, where it knows them */
+    const char *replicas;      /* the statement that lists them */
+    /* The statement that shows its end, and the right that this takes. */
+    const char *(*status)(const struct source *src);
+    const char *(*monitor)(const struct source *src);
     /* What tells this server from others; into `id`, empty if nothing does. */
     enum weir_status (*identify)(struct source *src, char *id, size_t room,
                                  struct weir_err *err);
@@ -100,7 +121,7 @@ struct flavour {
     enum weir_status (*explain)(struct source *src, const char *reason,
                                 struct weir_err *err);
 };
-extern const struct flavour flavour_mariadb;
+extern const struct flavour flavour_mariadb, flavour_mysql;
 
 struct source {
     struct weir_instance    *in;
@@ -111,15 +132,34 @@ struct source {
     struct position          at;   /* where the dump begins */
     char                     name[256];    /* "db1:3306", for messages */
     char                     version[128]; /* what the server calls itself */
+    unsigned                 major, minor; /* its version */
     uint32_t                 server_id;    /* ours */
     bool                     stopping;
     bool                     denied;    /* said what to do about a login */
+    bool                     unverified; /* said that nobody is verified */
     bool                     warned;    /* said what the settings lack */
     unsigned                 collisions;
     int64_t                  collided_ms, asked_ms;
 };
 
 int64_t now_ms(void); /* monotonic */
+
+/* server.c: what both flavours answer alike. */
+#define MEND \
+    "put the missing binlogs back there; or begin anew: remove this " \
+    "pipeline's state, so that start applies again, and copy its tables"
+
+void put_le(unsigned char *p, uint64_t v, size_t n);
+/* What SHOW BINARY LOGS says of the first of them. */
+enum weir_status server_first(struct conn *c, struct position *out,
+                              struct weir_err *err);
+/* FATAL unless it has the file of src->at, up to its offset. */
+enum weir_status server_has_file(struct source *src, struct weir_err *err);
+enum weir_status server_dump_file(struct source *src, struct weir_err *err);
+/* Another replica came with our server_id: FATAL the third time. */
+enum weir_status server_collision(struct source *src, struct weir_err *err);
+enum weir_status server_refused(struct source *src, const char *reason,
+                                struct weir_err *err);
 
 /* checks.c: all that is wrong with settings and rights, each as a line of the
  * log; FATAL sums them up. */
