@@ -16,9 +16,9 @@
 #include "base/str.h"
 
 /* Log files of one server are numbered: "bin.000007". */
-static int
-compare(struct weir_str file, uint64_t offset, struct weir_str other,
-        uint64_t other_offset)
+int
+place_compare(struct weir_str file, uint64_t offset, struct weir_str other,
+              uint64_t other_offset)
 {
     if (file.len != other.len) {
         return file.len < other.len ? -1 : 1;
@@ -45,7 +45,7 @@ hold_until(struct receiver *r, struct weir_str file, uint64_t offset)
             h->before.offset = r->txn.start;
         }
     }
-    if (compare(buf_view(&h->file), h->offset, file, offset) < 0) {
+    if (place_compare(buf_view(&h->file), h->offset, file, offset) < 0) {
         h->file.len = 0;
         buf_str(&h->file, file);
         h->offset = offset;
@@ -132,8 +132,8 @@ hold_check(struct receiver *r, struct weir_err *err)
     if (!h->active || r->txn.open) { /* half of one is never published */
         return WEIR_OK;
     }
-    if (compare(buf_view(&r->at.file), r->at.offset, buf_view(&h->file),
-                h->offset) >= 0) {
+    if (place_compare(buf_view(&r->at.file), r->at.offset, buf_view(&h->file),
+                      h->offset) >= 0) {
         settle(r);
         relay_commit(r->relay);
         return receiver_publish(r, err);

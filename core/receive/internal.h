@@ -75,6 +75,8 @@ struct receiver {
     struct position at;        /* now, in the stream */
     struct transaction txn;
     struct hold     hold;
+    struct buf      floor_file; /* where the present connection began */
+    uint64_t        floor_offset;
     bool            positioned; /* the source has said where it begins */
     bool            need_origin; /* executed set unknown: take the file's */
     bool            full;
@@ -150,6 +152,14 @@ enum weir_status hold_conflict(struct receiver *r, struct weir_str schema,
                                struct weir_str name, struct weir_str verb,
                                struct weir_err *err);
 enum weir_status hold_abandon(struct receiver *r, struct weir_err *err);
+/* Of places in the log files of one server: <0, 0, >0. */
+int place_compare(struct weir_str file, uint64_t offset, struct weir_str other,
+                  uint64_t other_offset);
+
+/* resume.c: a dump by GTID may begin in an old file, before what was read. */
+void floor_set(struct receiver *r);
+bool floor_is_above(const struct receiver *r);
+void floor_restore(struct receiver *r);
 
 /* receiver.c */
 void position_copy(struct position *to, const struct position *from);

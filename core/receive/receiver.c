@@ -63,6 +63,7 @@ receiver_free(struct receiver **rp)
     buf_free(&r->payload);
     buf_free(&r->server_id);
     buf_free(&r->server_version);
+    buf_free(&r->floor_file);
     buf_free(&r->passed_xids);
     arena_free(&r->call);
     free(r);
@@ -151,7 +152,7 @@ heartbeat(struct receiver *r, struct weir_err *err)
     const int64_t now = clock_steady();
 
     if (r->txn.open || r->hold.active || !r->positioned || r->need_origin ||
-        now < r->heartbeat_at) {
+        now < r->heartbeat_at || floor_is_above(r)) {
         return WEIR_OK;
     }
     r->heartbeat_at = now + SECOND;
@@ -249,6 +250,7 @@ feed_position(void *arg, struct weir_str gtid_set, struct weir_str file,
         r->at.offset = offset;
     }
     r->positioned = true;
+    floor_set(r);
     binlog_stream_init(&r->stream);
     tables_forget_ids(r);
     page_set_state(r->set.page, PAGE_RUNNING, NULL);
@@ -294,6 +296,7 @@ receiver_disconnected(struct receiver *r, struct weir_err *err)
     }
     r->txn = (struct transaction){ 0 };
     tables_forget_ids(r);
+    floor_restore(r);
     if (st != WEIR_OK) {
         return st;
     }
@@ -330,7 +333,7 @@ on_rotate(struct receiver *r, const struct binlog_event *ev,
     if (!same || rotate.position > r->at.offset) {
         r->at.offset = rotate.position;
     }
-    if (same || r->txn.open || r->hold.active) {
+    if (same || r->txn.open || r->hold.active || floor_is_above(r)) {
         return WEIR_OK;
     }
     put_le64(fixed, rotate.position);

@@ -1,6 +1,7 @@
 /*
  * resume.c - where the relay ends, in the source's terms: the origin of its last
- * segment, moved on by the frames in it.
+ * segment, moved on by the frames in it; and that a connection that reads an old
+ * file again does not move it back.
  */
 #include "receive/internal.h"
 
@@ -138,4 +139,32 @@ receiver_resume(struct receiver *r, struct relay *relay, const char *dir,
         return WEIR_OK;
     }
     return st == WEIR_OK ? st : weir_wrap(err, WEIR_FATAL, "resume");
+}
+
+/* ---- The floor: what earlier connections to the same server have read */
+
+void
+floor_set(struct receiver *r)
+{
+    r->floor_file.len = 0;
+    if (r->server_id.len) { /* else it may be another server's file */
+        buf_str(&r->floor_file, buf_view(&r->at.file));
+        r->floor_offset = r->at.offset;
+    }
+}
+
+bool
+floor_is_above(const struct receiver *r)
+{
+    return r->floor_file.len &&
+           place_compare(buf_view(&r->at.file), r->at.offset,
+                         buf_view(&r->floor_file), r->floor_offset) < 0;
+}
+
+void
+floor_restore(struct receiver *r)
+{
+    if (floor_is_above(r)) {
+        set_file(r, buf_view(&r->floor_file), r->floor_offset);
+    }
 }

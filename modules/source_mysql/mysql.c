@@ -369,6 +369,12 @@ verify_gtids(struct source *src, struct weir_err *err)
     return st;
 }
 
+static bool
+goes_by_gtids(const struct source *src, bool on)
+{
+    return on && *src->at.gtid && !(src->by_file && *src->at.file);
+}
+
 static enum weir_status
 mysql_verify(struct source *src, struct weir_err *err)
 {
@@ -379,7 +385,10 @@ mysql_verify(struct source *src, struct weir_err *err)
         return st;
     }
     if (on && *src->at.gtid) {
-        return verify_gtids(src, err);
+        st = verify_gtids(src, err);
+    }
+    if (st != WEIR_OK || goes_by_gtids(src, on)) {
+        return st;
     }
     if (!*src->at.file) {
         return weir_fail(err, WEIR_FATAL,
@@ -466,8 +475,8 @@ mysql_dump(struct source *src, struct weir_err *err)
     if (st != WEIR_OK) {
         return st;
     }
-    return on && *src->at.gtid ? dump_gtids(src, err)
-                               : server_dump_file(src, err);
+    return goes_by_gtids(src, on) ? dump_gtids(src, err)
+                                  : server_dump_file(src, err);
 }
 
 /* ---- Why it was refused */
@@ -481,6 +490,14 @@ mysql_explain(struct source *src, const char *reason, struct weir_err *err)
 
     if (strstr(reason, "same server_uuid/server_id")) {
         return server_collision(src, err);
+    }
+    /* gtid_mode was switched.  The place that was reached is exact, if it is
+     * the same server's. */
+    if (strstr(reason, "anonymous transaction") &&
+        src->conf->identity != IDENTITY_NONE) {
+        src->by_file = true;
+        return weir_fail(err, WEIR_RETRY, "%s has transactions without GTIDs "
+                         "in its log: going on by file and offset", src->name);
     }
     if (strstr(reason, "purged required binary logs") ||
         strstr(reason, "purged binary logs containing")) {

@@ -134,6 +134,8 @@ struct source {
     char                     version[128]; /* what the server calls itself */
     unsigned                 major, minor; /* its version */
     uint32_t                 server_id;    /* ours */
+    bool                     by_file; /* the log has transactions without
+                                         GTIDs: MySQL sends none by them */
     bool                     stopping;
     bool                     denied;    /* said what to do about a login */
     bool                     unverified; /* said that nobody is verified */

@@ -17,6 +17,7 @@ use POSIX qw(setpgid setsid WNOHANG);
 use Test::More;
 use Time::HiRes qw(time sleep);
 use Weir::Mariadb;
+use Weir::Mysql;
 use Weir::Redis;
 use Weir::Server;
 
@@ -117,6 +118,30 @@ sub mariadb
     my $db = Weir::Mariadb->new($self, %option);
     push @{ $self->{servers} }, $db;
     return $db;
+}
+
+# Skips the test where it can't be had.
+sub mysql
+{
+    my ($self, %option) = @_;
+    $ENV{WEIR_SOURCE} or plan(skip_all => 'WEIR_SOURCE is not set; use t/run');
+    eval { Weir::Mysql::fetch($ENV{WEIR_SOURCE}) } or do {
+        chomp(my $why = $@);
+        $self->finish;
+        plan(skip_all => "no MySQL here: $why");
+    };
+    my $db = Weir::Mysql->new($self, %option);
+    push @{ $self->{servers} }, $db;
+    return $db;
+}
+
+# The database that the suite is run on: WEIR_SERVER is `mariadb` (default),
+# `mysql`, or `mysql-zstd`, which compresses its transactions.
+sub database
+{
+    my ($self, %option) = @_;
+    return ($ENV{WEIR_SERVER} // '') =~ /^mysql/ ? $self->mysql(%option)
+        : $self->mariadb(%option);
 }
 
 sub redis

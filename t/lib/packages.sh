@@ -7,7 +7,7 @@ BUILD_PACKAGES="autoconf automake libtool make gcc libc6-dev pkg-config perl
     libconfuse-dev libzstd-dev libdeflate-dev libmariadb-dev libhiredis-dev"
 SERVER_PACKAGES="mariadb-server-core mariadb-client redis-tools"
 TEST_PACKAGES="$SERVER_PACKAGES g++ clang libclang-rt-dev llvm libcmocka-dev
-    git xz-utils binutils procps"
+    git xz-utils binutils procps openssl"
 
 # install_packages NAME...: installs those that are missing, as root; says what
 # to do otherwise.

@@ -41,12 +41,21 @@ delete @ENV{grep { /^(?:MAKE|MFLAGS$|DESTDIR$)/ } keys %ENV};
 my @live_folders = ('t/live', 't/reload', 't/fault');
 my $sanitized    = 't/live/20-equality.t';
 
+# What also runs on MySQL, and what of that with its transactions compressed.
+my %on_mysql = (
+    'mysql' => [qw(10-first 20-equality 21-big-row 30-restarts
+        40-connect-checks 41-positions 61-schema)],
+    'mysql-zstd' => [qw(20-equality 21-big-row)],
+);
+
 # Quickest first; `in` says which of quick, live, long and all it belongs to.
 my @steps = (
     [ 'gcc-build', 'all quick live long bench', sub { build('gcc') } ],
     [ 'gcc-check', 'all quick long', sub { make_check('gcc') } ],
     [ 'lint', 'all quick long', sub { tests('gcc', 't/lint') } ],
     [ 'live', 'all live long', sub { tests('gcc', 't/live') } ],
+    [ 'live-mysql', 'all live long', sub { live_mysql('mysql') } ],
+    [ 'live-mysql-zstd', 'all live long', sub { live_mysql('mysql-zstd') } ],
     [ 'contract', 'all live long', sub { tests('gcc', 't/contract/abi.t') } ],
     [ 'reload', 'all live long', sub { tests('gcc', 't/reload') } ],
     [ 'fault', 'all live long', sub { tests('gcc', 't/fault') } ],
@@ -245,6 +254,13 @@ sub tests
     my $all = $harness->runtests(
         map { [ $_, substr($_, length "$source/") ] } @files);
     return count_parsers($all);
+}
+
+sub live_mysql
+{
+    my ($server) = @_;
+    local $ENV{WEIR_SERVER} = $server;
+    return tests('gcc', map { "t/live/$_.t" } @{ $on_mysql{$server} });
 }
 
 sub wanted_file

@@ -5,7 +5,7 @@ use Weir::Load;
 use Weir::Shop;
 
 my $t     = Weir->new;
-my $db    = $t->mariadb;
+my $db    = $t->database;
 my $redis = $t->redis;
 $db->make_weir_user;
 my $load = Weir::Load->new($db)->create_tables;

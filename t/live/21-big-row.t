@@ -6,7 +6,7 @@ use Digest::MD5 qw(md5_hex);
 
 my $t     = Weir->new;
 $t->make_dir('files');
-my $db    = $t->mariadb;
+my $db    = $t->database;
 my $redis = $t->redis;
 $db->make_weir_user;
 $db->do(
@@ -36,7 +36,7 @@ $db->do("UPDATE shop.big SET body = 'small' WHERE id = 1");
 wait_for('the update', 60,
     sub { $redis->ask('HGET', 'big:1', 'body') eq 'small' });
 
-$db->do("INSERT INTO shop.many SELECT seq, CONCAT('row ', seq) FROM shop.seq_1_to_100000");
+$db->do("INSERT INTO shop.many SELECT seq, CONCAT('row ', seq) FROM " . $db->sequence(100000));
 wait_for('the last of many', 60, sub { $redis->ask('EXISTS', 'many:100000') });
 my $keys = grep { /^many:/ } @{ $redis->ask('KEYS', 'many:*') };
 is($keys, 100000, 'a transaction of 100,000 rows');

@@ -5,7 +5,7 @@ use Weir::Load;
 use Weir::Shop;
 
 my $t     = Weir->new;
-my $db    = $t->mariadb(cnf => "sync_binlog = 1\ninnodb_flush_log_at_trx_commit = 1");
+my $db    = $t->database(cnf => "sync_binlog = 1\ninnodb_flush_log_at_trx_commit = 1");
 my $redis = $t->redis(durable => 1);
 $db->make_weir_user;
 my $load = Weir::Load->new($db, pause_ms => 2)->create_tables;

@@ -4,7 +4,7 @@ use Weir;
 use Weir::Shop;
 
 my $t  = Weir->new;
-my $db = $t->mariadb(
+my $db = $t->database(
     cnf => "binlog_format = STATEMENT\nbinlog_row_image = MINIMAL\n"
         . "binlog_row_metadata = NO_LOG"
 );
@@ -30,7 +30,7 @@ like($said, qr/GRANT [A-Z ,]*REPLICATION (?:SLAVE|REPLICA)[A-Z ,]* ON \*\.\* TO/
     'and the GRANT to paste');
 like($weir->status->{source}{state}, qr/stopped|waiting/, 'status says so');
 $weir->stop;
-$db->do('GRANT REPLICATION SLAVE, BINLOG MONITOR, SELECT ON *.* TO weir');
+$db->do('GRANT ' . $db->rights . ' ON *.* TO weir');
 $db->stop;
 
 # Wrong password, nobody listening: said, and tried again.

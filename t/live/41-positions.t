@@ -4,13 +4,13 @@ use Weir::Shop;
 use Weir::Lines qw(read_values);
 
 my $t  = Weir->new;
-my $db = $t->mariadb;
+my $db = $t->database;
 $db->make_weir_user;
 $db->do('CREATE DATABASE shop', 'CREATE TABLE shop.t (i INT PRIMARY KEY)',
     'INSERT INTO shop.t VALUES (1)');
-my $gtid = $db->value('SELECT @@gtid_binlog_pos');
+my $gtid = $db->gtids;
 $db->do('INSERT INTO shop.t VALUES (2)');
-my ($place) = $db->rows('SHOW MASTER STATUS');
+my $place = $db->place;
 $db->do('FLUSH BINARY LOGS', 'INSERT INTO shop.t VALUES (3)');
 
 # What a new Weir with this start finds, after one more row.
@@ -59,7 +59,7 @@ $weir->stop;
 my $had = numbers($weir->dir);
 $db->do('INSERT INTO shop.t VALUES (200)', 'FLUSH BINARY LOGS',
     'INSERT INTO shop.t VALUES (201)', 'FLUSH BINARY LOGS');
-my ($last) = $db->rows('SHOW MASTER STATUS');
+my $last = $db->place;
 wait_for(
     'the files are purged', 30,    # not while somebody reads them
     sub {
@@ -76,7 +76,7 @@ is(numbers($weir->dir), $had, 'and nothing is skipped over');
 $weir->stop;
 
 # Another server behind the address.
-my $other = $t->mariadb;
+my $other = $t->database;
 $other->make_weir_user;
 $other->do('CREATE DATABASE shop', 'CREATE TABLE shop.t (i INT PRIMARY KEY)',
     map { "INSERT INTO shop.t VALUES ($_)" } 1 .. 30);

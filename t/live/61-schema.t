@@ -4,7 +4,7 @@ use Weir;
 use Weir::Shop;
 
 my $t     = Weir->new;
-my $db    = $t->mariadb(cnf => 'binlog_row_metadata = NO_LOG');
+my $db    = $t->database(cnf => 'binlog_row_metadata = NO_LOG');
 my $redis = $t->redis;
 $db->make_weir_user;
 $db->do('CREATE DATABASE shop',

@@ -50,7 +50,9 @@ $fake->stop;
 against('a greeting of noise', qr/-1 .*connect to/, greet => join('', map { chr($_ * 37 & 255) } 1 .. 300));
 against('a greeting cut short', qr/-1 .*connect to/, greet => "\x0a5.5");
 against('too many connections', qr/-1 .*Too many/, greet => "\xff" . pack('v', 1040) . 'Too many');
-against('a MySQL', qr/-3 .*not a MariaDB.*MySQL is not yet supported/,
+against('an old MySQL', qr/-3 .*is MySQL 5\.5\.34: 5\.6 or later is needed/,
+    answer => { qr/\@\@version/ => sub { $_[0]->send_rows(2, [ '5.5.34', 'MySQL' ]) } });
+against('a MySQL without its uuid', qr/-1 .*server_uuid/,
     answer => { qr/\@\@version/ => sub { $_[0]->send_rows(2, [ '8.4.2', 'MySQL' ]) } });
 against('an old MariaDB', qr/-3 .*10\.3 or later/,
     answer => { qr/\@\@version/ => sub { $_[0]->send_rows(2, [ '10.2.44-MariaDB', '' ]) } });

@@ -194,8 +194,9 @@ sub ddl_statements
     my $k = ++$self->{columns};
     return pick(
         [   "ALTER TABLE shop.users ADD COLUMN extra$k INT,"
-                . ' DROP COLUMN IF EXISTS extra' . abs($k - 20)
-                . ', ALGORITHM=COPY'
+                . ($self->{db}->columns_come_and_go
+                    ? ' DROP COLUMN IF EXISTS extra' . abs($k - 20) . ',' : '')
+                . ' ALGORITHM=COPY'
         ],
         [   "ALTER TABLE shop.users ADD COLUMN late$k VARCHAR(9) AFTER id",
             'UPDATE shop.users SET note = 1 LIMIT 3',

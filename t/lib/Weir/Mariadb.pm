@@ -15,7 +15,7 @@ my $count = 0;
 sub new
 {
     my ($class, $test, %option) = @_;
-    my $name = 'mariadb' . ++$count;
+    my $name = lc(($class =~ /(\w+)$/)[0]) . ++$count;
     my $self = bless {
         test   => $test,
         name   => $name,
@@ -113,16 +113,22 @@ sub install_db
     return;
 }
 
-sub start
+sub launch
 {
     my ($self) = @_;
-    my $test = $self->{test};
     my @user = $> == 0 ? ("--user=$self->{user}") : ();
-    $self->{pid} = $test->spawn(
+    return $self->{test}->spawn(
         "$self->{dir}/out",
         Weir::find_program('mariadbd'),
         "--defaults-file=$self->{dir}/my.cnf", @user
     );
+}
+
+sub start
+{
+    my ($self) = @_;
+    my $test = $self->{test};
+    $self->{pid} = $self->launch;
     Weir::wait_for(
         "start of $self->{name}",
         60,
@@ -178,10 +184,26 @@ sub make_weir_user
     my ($self) = @_;
     $self->do(
         "CREATE USER 'weir'\@'%' IDENTIFIED BY 'secret'",
-        "GRANT REPLICATION SLAVE, REPLICATION CLIENT, BINLOG MONITOR, SELECT"
-            . " ON *.* TO 'weir'\@'%'"
+        'GRANT ' . $self->rights . " ON *.* TO 'weir'\@'%'"
     );
     return;
 }
+
+# ---- What the flavours say differently
+
+sub rights { return 'REPLICATION SLAVE, REPLICATION CLIENT, BINLOG MONITOR, SELECT' }
+
+# What one GTID looks like, and all that were executed.
+sub gtid_pattern { return qr/^0-\d+-\d+$/ }
+sub gtids { my ($self) = @_; return $self->value('SELECT @@gtid_binlog_pos') }
+
+# File and offset of the binlog's end.
+sub place { my ($self) = @_; return ($self->rows('SHOW MASTER STATUS'))[0] }
+
+# Numbers from 1 up, as a table to select `seq` from.
+sub sequence { my ($self, $n) = @_; return "shop.seq_1_to_$n" }
+
+# Whether ALTER TABLE knows DROP COLUMN IF EXISTS.
+sub columns_come_and_go { return 1 }
 
 1;
