@@ -32,6 +32,7 @@ my $minutes = $option{budget} // ($long ? 0 : 45);
 my ($passed, $failed, @failures, @skips) = (0, 0);
 my %built;
 
+$ENV{VERBOSE}     = 1;    # make check shows the log of what failed
 $ENV{WEIR_SOURCE} = $source;
 $ENV{WEIR_LONG}   = $long ? 1 : 0;
 $ENV{WEIR_KILLS}  //= $long ? 40 : 3;
@@ -115,7 +116,7 @@ sub log_tail
     my ($log) = @_;
     open my $in, '<', "$top/log/$log" or return;
     my @lines = <$in>;
-    my @wrong = grep { /error|undefined|not ok|^FAIL|^ERROR/ } @lines;
+    my @wrong = grep { !/^PASS/ && /error|undefined|not ok|^FAIL|^ERROR/ } @lines;
     splice @wrong, 20 if @wrong > 20;
     splice @lines, 0, @lines - 30 if @lines > 30;
     print map { "    $_" } @wrong, "    ...\n", @lines;
