@@ -299,6 +299,22 @@ weir_define_key(struct weir_instance *in, size_t n, const uint32_t *columns)
 }
 
 void
+weir_define_index(struct weir_instance *in, struct weir_str name, bool unique,
+                  bool partial, size_t n, const uint32_t *columns)
+{
+    assert(in->feed);
+    in->feed->define_index(in->arg, name, unique, partial, n, columns);
+}
+
+void
+weir_define_defaults(struct weir_instance *in, struct weir_str of_table,
+                     struct weir_str of_schema)
+{
+    assert(in->feed);
+    in->feed->define_defaults(in->arg, of_table, of_schema);
+}
+
+void
 weir_define_at(struct weir_instance *in, struct weir_str gtid_set,
                struct weir_str file, uint64_t offset)
 {

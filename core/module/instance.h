@@ -45,6 +45,10 @@ struct feed_ops {
     void (*define)(void *arg, struct weir_str name, struct weir_str sql_type,
                    struct weir_str collation, unsigned facets);
     void (*define_key)(void *arg, size_t n, const uint32_t *columns);
+    void (*define_index)(void *arg, struct weir_str name, bool unique,
+                         bool partial, size_t n, const uint32_t *columns);
+    void (*define_defaults)(void *arg, struct weir_str of_table,
+                            struct weir_str of_schema);
     void (*define_at)(void *arg, struct weir_str gtid_set,
                       struct weir_str file, uint64_t offset);
 };

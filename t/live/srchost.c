@@ -220,6 +220,27 @@ weir_define_key(struct weir_instance *in, size_t n, const uint32_t *columns)
 }
 
 void
+weir_define_index(struct weir_instance *in, struct weir_str index, bool unique,
+                  bool partial, size_t n, const uint32_t *columns)
+{
+    (void)in;
+    say("index %.*s%s%s", (int)index.len, index.data, unique ? " unique" : "",
+        partial ? " partial" : "");
+    for (size_t i = 0; i < n; i++) {
+        say("of %u", columns[i]);
+    }
+}
+
+void
+weir_define_defaults(struct weir_instance *in, struct weir_str of_table,
+                     struct weir_str of_schema)
+{
+    (void)in;
+    say("defaults [%.*s] [%.*s]", (int)of_table.len, of_table.data,
+        (int)of_schema.len, of_schema.data);
+}
+
+void
 weir_define_at(struct weir_instance *in, struct weir_str gtid_set,
                struct weir_str at_file, uint64_t at)
 {

@@ -259,6 +259,14 @@ void weir_define(struct weir_instance *, struct weir_str name,
                  unsigned facets);
 void weir_define_key(struct weir_instance *, size_t n,
                      const uint32_t *columns);
+/* Of a table all of whose DDL is to be followed: each index in the server's
+ * order, by name, `partial` if it is of parts of columns or of expressions; and
+ * the collations that new columns and tables have by default. */
+void weir_define_index(struct weir_instance *, struct weir_str name,
+                       bool unique, bool partial, size_t n,
+                       const uint32_t *columns);
+void weir_define_defaults(struct weir_instance *, struct weir_str of_table,
+                          struct weir_str of_schema);
 void weir_define_at(struct weir_instance *, struct weir_str gtid_set,
                     struct weir_str file, uint64_t offset);
 
