@@ -3,7 +3,8 @@
  * position P; the stream may still be before that.  Until it has reached P,
  * nothing is published; if no DDL named the table on the way, the definition
  * was theirs too.  If one did, or the way is too long, everything since is taken
- * back and read again, with the table's names unknown.
+ * back and read again, with the table's names unknown.  Definitions that DDL
+ * changed meanwhile go back with it.
  */
 #include "receive/internal.h"
 
@@ -59,6 +60,7 @@ settle(struct receiver *r)
         d->provisional = false;
     }
     r->hold.active = false;
+    tables_settle(r);
 }
 
 static bool
@@ -79,6 +81,7 @@ refuse(struct receiver *r, struct weir_str schema, struct weir_str name,
             is_meant(d->name, name)) {
             d->def = NULL;
             d->provisional = false;
+            d->added = false;
             d->reason = arena_strdup(&d->arena, reason);
             any = true;
         }
@@ -98,15 +101,9 @@ hold_abandon(struct receiver *r, struct weir_err *err)
     r->hold.active = false;
     r->txn = (struct transaction){ 0 };
     tables_forget_ids(r);
-    /* What was not refused is asked for again. */
-    for (struct known_definition *d = r->definitions; d;) {
-        struct known_definition *next = d->next;
-        if (d->provisional) {
-            tables_forget(r, d->schema, d->name);
-            next = r->definitions;
-        }
-        d = next;
-    }
+    /* What was not refused is asked for again, and what was followed since is
+     * followed again. */
+    tables_undo(r);
     return weir_fail(err, WEIR_RETRY,
                      "reading again from the last position that is proved");
 }

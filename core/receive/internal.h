@@ -7,6 +7,7 @@
 #include "binlog/gtid.h"
 #include "binlog/rows.h"
 #include "receive/receiver.h"
+#include "schema/ddl.h"
 #include "schema/statement.h"
 #include "schema/table.h"
 
@@ -18,6 +19,10 @@ struct known_definition {
     struct definition       *def;    /* NULL: see reason */
     const char              *reason;
     bool                     provisional; /* not proved by the stream yet */
+    bool                     followed; /* through DDL, or from the relay: what
+                                          doesn't fit is asked for again */
+    bool                     added, ended; /* while a hold is active: what it
+                                              takes to go back (hold.c) */
 };
 
 /* A table id of the stream, and what was made of its TABLE_MAP. */
@@ -127,6 +132,9 @@ void tables_forget_ids(struct receiver *r);
 void tables_forget(struct receiver *r, struct weir_str schema,
                    struct weir_str name); /* no name: all of the schema; no
                                              schema: all */
+/* Of exactly that name; without one, what is known of the schema itself. */
+void tables_forget_one(struct receiver *r, struct weir_str schema,
+                       struct weir_str name);
 bool tables_kept(const struct receiver *r, struct weir_str schema,
                  struct weir_str name);
 /* Makes the payload of its table frame, asking the server for names. */
@@ -135,11 +143,41 @@ enum weir_status tables_prepare(struct receiver *r, struct known_table *t,
 /* The frames of tables may have been cut: each is written again. */
 void tables_unwritten(struct receiver *r);
 void tables_free(struct receiver *r);
+/* Table frames of this schema say its default, which has changed. */
+void tables_resave(struct receiver *r, struct weir_str schema);
+/* The definition, or NULL; of a schema where there is no name. */
+struct known_definition *tables_known(struct receiver *r,
+                                      struct weir_str schema,
+                                      struct weir_str name);
+struct known_definition *tables_new(struct receiver *r, struct weir_str schema,
+                                    struct weir_str name);
+void tables_define_index(void *arg, struct weir_str name, bool unique,
+                         bool partial, size_t n, const uint32_t *columns);
+void tables_define_defaults(void *arg, struct weir_str of_table,
+                            struct weir_str of_schema);
+/* The end of a hold: what it ended is gone for good, or is there again. */
+void tables_settle(struct receiver *r);
+void tables_undo(struct receiver *r);
 void tables_define(void *arg, struct weir_str name, struct weir_str sql_type,
                    struct weir_str collation, unsigned facets);
 void tables_define_key(void *arg, size_t n, const uint32_t *columns);
 void tables_define_at(void *arg, struct weir_str gtid_set,
                       struct weir_str file, uint64_t offset);
+
+/* follow.c: what is known is changed by a statement; nothing known of what it
+ * names, if it can't be followed or `done` is false.  Both of a statement in
+ * the stream, and of one in the relay. */
+struct followed { /* what a statement changes, until it is in the relay */
+    struct ddl_changes changes;
+    struct statement   statement;
+};
+void follow_statement(struct receiver *r, const struct binlog_query *query,
+                      const struct statement *s, struct followed *out);
+void follow_apply(struct receiver *r, const struct followed *f, bool done);
+/* A DDL frame's event. */
+void follow_frame(struct receiver *r, struct weir_str event);
+/* A table frame. */
+void follow_table(struct receiver *r, struct weir_str payload);
 
 /* hold.c */
 void             hold_until(struct receiver *r, struct weir_str file,

@@ -594,5 +594,7 @@ const struct feed_ops receiver_feed_ops = {
     .flush = feed_flush,
     .define = tables_define,
     .define_key = tables_define_key,
+    .define_index = tables_define_index,
+    .define_defaults = tables_define_defaults,
     .define_at = tables_define_at,
 };

@@ -1,7 +1,7 @@
 /*
  * resume.c - where the relay ends, in the source's terms: the origin of its last
- * segment, moved on by the frames in it; and that a connection that reads an old
- * file again does not move it back.
+ * segment, moved on by the frames in it; the definitions that they leave; and
+ * that a connection that reads an old file again does not move it back.
  */
 #include "receive/internal.h"
 
@@ -12,6 +12,8 @@
 #include "base/str.h"
 #include "relay/follow.h"
 #include "relay/origin.h"
+
+enum { DDL_PREFIX = 16 };
 
 static void
 set_file(struct receiver *r, struct weir_str file, uint64_t offset)
@@ -66,6 +68,13 @@ take_frame(struct receiver *r, const struct frame *f, struct weir_str *gtid,
         }
         break;
     }
+    case FRAME_TABLE:
+        follow_table(r, f->payload);
+        break;
+    case FRAME_DDL:
+        read_bytes(&p, DDL_PREFIX);
+        follow_frame(r, read_str(&p, reader_left(&p)));
+        break;
     default:
         break;
     }
@@ -76,12 +85,12 @@ take_frame(struct receiver *r, const struct frame *f, struct weir_str *gtid,
 }
 
 static enum weir_status
-take_origin(struct receiver *r, struct follower *f, struct weir_err *err)
+take_origin(struct receiver *r, struct follower *f, struct arena *a,
+            struct weir_err *err)
 {
-    struct arena  a = { 0 };
     struct origin o;
 
-    enum weir_status st = origin_parse(&a, follower_origin(f), &o, err);
+    enum weir_status st = origin_parse(a, follower_origin(f), &o, err);
     if (st == WEIR_OK && o.gtid_set.len) {
         st = gtid_set_add(r->at.gtids, o.gtid_set, err);
     }
@@ -89,17 +98,18 @@ take_origin(struct receiver *r, struct follower *f, struct weir_err *err)
         set_file(r, o.file, o.file_offset);
         buf_str(&r->server_id, o.server);
         buf_str(&r->server_version, o.version);
+        r->set.kept = o.kept; /* of this segment */
     }
-    arena_free(&a);
     return st == WEIR_OK ? st : weir_wrap(err, WEIR_FATAL, "relay");
 }
 
 static enum weir_status
 read_last_segment(struct receiver *r, struct follower *f, struct weir_err *err)
 {
-    struct arena    a = { 0 };
+    struct arena    a = { 0 }, origin = { 0 };
     struct frame    frame;
     struct weir_str gtid = STR("");
+    const struct weir_list kept = r->set.kept;
 
     const uint64_t last = relay_is_new(r->relay) ? relay_first(r->relay)
                                                  : relay_committed(r->relay);
@@ -108,7 +118,7 @@ read_last_segment(struct receiver *r, struct follower *f, struct weir_err *err)
         st = follower_seek(f, follower_segment(f), err);
     }
     if (st == WEIR_OK) {
-        st = take_origin(r, f, err);
+        st = take_origin(r, f, &origin, err);
     }
     while (st == WEIR_OK) {
         st = follower_next(f, &frame, err);
@@ -116,6 +126,8 @@ read_last_segment(struct receiver *r, struct follower *f, struct weir_err *err)
             st = take_frame(r, &frame, &gtid, &a, err);
         }
     }
+    r->set.kept = kept;
+    arena_free(&origin);
     arena_free(&a);
     return st == WEIR_DROP ? WEIR_OK : st;
 }

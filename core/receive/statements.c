@@ -9,38 +9,95 @@
 
 enum { PASSED_XIDS_MAX = 1 << 20 };
 
+static bool
+is_named(const struct statement *s, const struct known_definition *d)
+{
+    if (s->kind == STATEMENT_DATABASE && str_eq_nocase(d->schema, s->name)) {
+        return true;
+    }
+    for (size_t i = 0; i < s->ntables; i++) {
+        if (str_eq_nocase(d->schema, s->tables[i].schema) &&
+            str_eq_nocase(d->name, s->tables[i].name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+is_kept(const struct receiver *r, const struct statement *s)
+{
+    if (s->unsure || s->kind == STATEMENT_DATABASE) {
+        return true;
+    }
+    for (size_t i = 0; i < s->ntables; i++) {
+        if (tables_kept(r, s->tables[i].schema, s->tables[i].name)) {
+            return true;
+        }
+    }
+    /* In another spelling of its name, where the server folds them. */
+    for (const struct known_definition *d = r->definitions; d; d = d->next) {
+        if (!d->ended && d->name.len > 0 && is_named(s, d) &&
+            tables_kept(r, d->schema, d->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What was read from the server holds from a position on that lies behind this
+ * statement, and what it was before can't be known. */
+static enum weir_status
+check_hold(struct receiver *r, const struct statement *s, struct weir_err *err)
+{
+    if (s->kind == STATEMENT_DML || s->kind == STATEMENT_TRUNCATE ||
+        !r->hold.active) {
+        return WEIR_OK;
+    }
+    enum weir_status st = WEIR_OK;
+    for (size_t i = 0; i < s->ntables && st == WEIR_OK; i++) {
+        st = hold_conflict(r, s->tables[i].schema, s->tables[i].name, s->verb,
+                           err);
+    }
+    if (st == WEIR_OK && (s->unsure || s->kind == STATEMENT_DATABASE)) {
+        st = hold_conflict(r, s->unsure ? STR("") : s->name, STR(""), s->verb,
+                           err);
+    }
+    return st;
+}
+
+/* What is known of tables changes when the statement is in the relay, and not
+ * at all if everything was taken back. */
 static enum weir_status
 on_ddl(struct receiver *r, const struct binlog_event *ev,
-       const struct statement *s, struct weir_err *err)
+       const struct binlog_query *query, const struct statement *s,
+       struct weir_err *err)
 {
-    bool kept = s->unsure || s->kind == STATEMENT_DATABASE;
+    struct followed f;
+    const bool      held = r->hold.active;
+    const bool      follow =
+        !r->txn.skip && s->kind != STATEMENT_DML &&
+        s->kind != STATEMENT_TRUNCATE;
 
-    for (size_t i = 0; i < s->ntables; i++) {
-        const struct statement_table *t = &s->tables[i];
-        kept |= tables_kept(r, t->schema, t->name);
-        if (s->kind == STATEMENT_DML || r->txn.skip) {
-            continue;
-        }
-        const enum weir_status st =
-            hold_conflict(r, t->schema, t->name, s->verb, err);
-        if (st != WEIR_OK) {
-            return st;
-        }
-        tables_forget(r, t->schema, t->name);
+    enum weir_status st =
+        r->txn.skip ? WEIR_OK : check_hold(r, s, err);
+    if (st != WEIR_OK) {
+        return st;
     }
-    if (r->txn.skip || s->kind == STATEMENT_DML) {
-        return kept ? transaction_ddl(r, ev, err) : WEIR_OK;
+    if (follow) {
+        follow_statement(r, query, s, &f);
     }
-    if (s->unsure || s->kind == STATEMENT_DATABASE) {
-        const struct weir_str schema = s->unsure ? STR("") : s->name;
-        const enum weir_status st =
-            hold_conflict(r, schema, STR(""), s->verb, err);
-        if (st != WEIR_OK) {
-            return st;
-        }
-        tables_forget(r, schema, STR(""));
+    if (is_kept(r, s)) {
+        st = transaction_ddl(r, ev, err);
     }
-    return kept ? transaction_ddl(r, ev, err) : WEIR_OK;
+    if (st == WEIR_OK && !r->txn.begun) {
+        st = transaction_commit(r, err);
+    }
+    const bool taken_back = st != WEIR_OK && held && !r->hold.active;
+    if (follow && !taken_back) {
+        follow_apply(r, &f, st == WEIR_OK);
+    }
+    return st;
 }
 
 static enum weir_status
@@ -116,7 +173,8 @@ on_xa_end(struct receiver *r, const struct statement *s, struct weir_err *err)
 
 static enum weir_status
 on_statement(struct receiver *r, const struct binlog_event *ev,
-             const struct statement *s, struct weir_err *err)
+             const struct binlog_query *query, const struct statement *s,
+             struct weir_err *err)
 {
     switch (s->kind) {
     case STATEMENT_COMMIT:
@@ -136,10 +194,7 @@ on_statement(struct receiver *r, const struct binlog_event *ev,
         break;
     }
     if (s->kind != STATEMENT_OTHER) {
-        const enum weir_status st = on_ddl(r, ev, s, err);
-        if (st != WEIR_OK) {
-            return st;
-        }
+        return on_ddl(r, ev, query, s, err);
     }
     return r->txn.begun ? WEIR_OK : transaction_commit(r, err);
 }
@@ -171,7 +226,7 @@ statement_event(struct receiver *r, const struct binlog_event *ev,
         r->txn.xa = s.kind == STATEMENT_XA_START;
         return WEIR_OK;
     }
-    return on_statement(r, ev, &s, err);
+    return on_statement(r, ev, &query, &s, err);
 }
 
 enum weir_status

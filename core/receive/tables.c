@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/str.h"
 
-enum { FIRST_ROOM = 256, LIVE_USEC = 10 * 1000000 };
+enum { FIRST_ROOM = 256, INDEXES_MAX = 256, LIVE_USEC = 10 * 1000000 };
 
 bool
 tables_kept(const struct receiver *r, struct weir_str schema,
@@ -160,14 +160,28 @@ tables_map(struct receiver *r, const struct binlog_event *ev,
     return WEIR_OK;
 }
 
-static struct known_definition *
-find_definition(struct receiver *r, const char *schema, const char *name)
+struct known_definition *
+tables_known(struct receiver *r, struct weir_str schema, struct weir_str name)
 {
     struct known_definition *d = r->definitions;
 
-    while (d && !(str_is(d->schema, schema) && str_is(d->name, name))) {
+    while (d && (d->ended || !str_eq(d->schema, schema) ||
+                 !str_eq(d->name, name))) {
         d = d->next;
     }
+    return d;
+}
+
+struct known_definition *
+tables_new(struct receiver *r, struct weir_str schema, struct weir_str name)
+{
+    struct known_definition *d = xcalloc(1, sizeof *d);
+
+    d->schema = arena_str(&d->arena, schema);
+    d->name = arena_str(&d->arena, name);
+    d->added = r->hold.active;
+    d->next = r->definitions;
+    r->definitions = d;
     return d;
 }
 
@@ -214,6 +228,51 @@ tables_define_key(void *arg, size_t n, const uint32_t *columns)
 }
 
 void
+tables_define_index(void *arg, struct weir_str name, bool unique, bool partial,
+                    size_t n, const uint32_t *columns)
+{
+    struct receiver         *r = arg;
+    struct known_definition *d = r->describing;
+
+    if (!d || d->def->nindexes == INDEXES_MAX || n > BINLOG_MAX_COLUMNS) {
+        return;
+    }
+    if (!d->def->indexes) {
+        d->def->indexes =
+            arena_array(&d->arena, INDEXES_MAX, sizeof *d->def->indexes);
+    }
+    d->def->indexes[d->def->nindexes++] = (struct definition_key){
+        .name = arena_str(&d->arena, name),
+        .unique = unique,
+        .partial = partial,
+        .ncolumns = (uint32_t)n,
+        .columns = arena_copy(&d->arena, columns, n * sizeof *columns),
+    };
+}
+
+void
+tables_define_defaults(void *arg, struct weir_str of_table,
+                       struct weir_str of_schema)
+{
+    struct receiver         *r = arg;
+    struct known_definition *d = r->describing;
+
+    if (!d) {
+        return;
+    }
+    d->def->indexes_told = true;
+    d->def->collation = arena_str(&d->arena, of_table);
+    if (of_schema.len > 0 && !tables_known(r, d->schema, STR(""))) {
+        struct known_definition *schema =
+            tables_new(r, d->schema, STR(""));
+        schema->def = arena_alloc(&schema->arena, sizeof *schema->def);
+        schema->def->collation = arena_str(&schema->arena, of_schema);
+        schema->provisional = true;
+        schema->added = true;
+    }
+}
+
+void
 tables_define_at(void *arg, struct weir_str gtid_set, struct weir_str file,
                  uint64_t offset)
 {
@@ -237,6 +296,7 @@ describe(struct receiver *r, struct known_definition *d)
     }
     d->def = arena_alloc(&d->arena, sizeof *d->def);
     d->provisional = true;
+    d->added = true;
     r->describing = d;
     r->describe_room = 0;
     enum weir_status st =
@@ -258,14 +318,11 @@ describe(struct receiver *r, struct known_definition *d)
 static struct known_definition *
 definition_of(struct receiver *r, const struct known_table *t)
 {
-    struct known_definition *d = find_definition(r, t->schema, t->name);
+    struct known_definition *d =
+        tables_known(r, str_of(t->schema), str_of(t->name));
 
     if (!d) {
-        d = xcalloc(1, sizeof *d);
-        d->schema = arena_str(&d->arena, str_of(t->schema));
-        d->name = arena_str(&d->arena, str_of(t->name));
-        d->next = r->definitions;
-        r->definitions = d;
+        d = tables_new(r, str_of(t->schema), str_of(t->name));
         describe(r, d);
     }
     return d;
@@ -290,48 +347,97 @@ hidden_types(struct receiver *r, const struct known_table *t,
     /* In a backlog the stream would have to wait for what it can do without. */
     const bool late =
         r->behind || clock_usec() - r->txn.commit_usec > LIVE_USEC;
-    if (late && !find_definition(r, t->schema, t->name)) {
+    if (late && !tables_known(r, str_of(t->schema), str_of(t->name))) {
         return NULL;
     }
-    const struct definition *def = definition_of(r, t)->def;
-    if (def && table_make(&r->call, r->stream.flavour, map, def, NULL, &made,
-                          &why) != WEIR_OK) {
+    const struct known_definition *d = definition_of(r, t);
+    const bool                     followed = d->followed;
+    if (d->def && table_make(&r->call, r->stream.flavour, map, d->def, NULL,
+                             &made, &why) != WEIR_OK) {
+        if (followed) { /* asked for again the next time */
+            tables_forget(r, str_of(t->schema), str_of(t->name));
+        }
         return NULL;
     }
-    return def;
+    return d->def;
+}
+
+/* Whether the definition fits the log and, with it, says all that is needed. */
+static bool
+fits(struct receiver *r, const struct binlog_table_map *map,
+     const struct definition *def, struct weir_err *why)
+{
+    struct table *made;
+
+    if (table_make(&r->call, r->stream.flavour, map, def, NULL, &made, why) !=
+        WEIR_OK) {
+        return false;
+    }
+    for (uint32_t i = 0; i < made->pub.ncolumns; i++) {
+        if (made->pub.columns[i]->type == WEIR_TEXT &&
+            made->columns[i].text == TEXT_UNTOLD &&
+            made->columns[i].special == SPECIAL_NONE &&
+            !made->columns[i].members) {
+            weir_fail(why, WEIR_REJECT, "the charset of column %.*s is not "
+                      "known", STR_ARG(made->pub.columns[i]->name));
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The names of a table whose TABLE_MAP has none, or the reason for none. */
+static const struct definition *
+names_of(struct receiver *r, const struct known_table *t,
+         const struct binlog_table_map *map, const char **reason)
+{
+    const struct known_definition *d = definition_of(r, t);
+    struct weir_err                why;
+
+    if (d->def && d->followed && !fits(r, map, d->def, &why)) {
+        log_debug("%s.%s as followed is not the one of the log: %s; asking "
+                  "the server", t->schema, t->name, why.text);
+        tables_forget(r, str_of(t->schema), str_of(t->name));
+        d = definition_of(r, t);
+    }
+    *reason = d->reason;
+    if (d->def && !fits(r, map, d->def, &why)) {
+        *reason = arena_printf(&r->call,
+                               "the table as the server has it now is not the "
+                               "one of the log: %s", why.text);
+        return NULL;
+    }
+    return d->def;
 }
 
 enum weir_status
 tables_prepare(struct receiver *r, struct known_table *t, struct weir_err *err)
 {
     struct binlog_table_map map;
-    struct table           *made;
-    struct weir_err         why;
 
     if (t->payload.len > 0) {
         return WEIR_OK;
     }
-    enum weir_status st =
+    const enum weir_status st =
         binlog_table_map_parse(t->body.data, t->body.len, &map, err);
     if (st != WEIR_OK) {
         return st;
     }
     const struct definition *def = NULL;
     const char              *reason = NULL;
+    struct definition        saved;
     if (!table_map_is_full(&map)) {
-        const struct known_definition *d = definition_of(r, t);
-        def = d->def;
-        reason = d->reason;
-        st = table_make(&r->call, r->stream.flavour, &map, def, reason, &made,
-                        &why);
-        if (st != WEIR_OK && def) {
-            def = NULL;
-            reason = arena_printf(&r->call,
-                                  "the table as the server has it now is not "
-                                  "the one of the log: %s", why.text);
-        }
+        def = names_of(r, t, &map, &reason);
     } else {
         def = hidden_types(r, t, &map);
+    }
+    if (def) {
+        const struct known_definition *schema =
+            tables_known(r, str_of(t->schema), STR(""));
+        saved = *def;
+        saved.schema_collation =
+            schema && schema->def ? schema->def->collation : STR("");
+        def = &saved;
     }
     if (reason) {
         log_warn("%s.%s: column names are unknown: %s; sinks that want this "
@@ -369,8 +475,12 @@ tables_forget(struct receiver *r, struct weir_str schema,
     struct known_definition **place = &r->definitions;
 
     while (*place) {
-        const struct known_definition *d = *place;
-        if (is_meant(d->schema, d->name, schema, name)) {
+        struct known_definition *d = *place;
+        if (is_meant(d->schema, d->name, schema, name) && r->hold.active &&
+            !d->added) {
+            d->ended = true;
+            place = &d->next;
+        } else if (is_meant(d->schema, d->name, schema, name)) {
             forget_definition(place);
         } else {
             place = &(*place)->next;
@@ -384,6 +494,72 @@ tables_forget(struct receiver *r, struct weir_str schema,
             t->segment = 0;
         }
     }
+}
+
+void
+tables_forget_one(struct receiver *r, struct weir_str schema,
+                  struct weir_str name)
+{
+    struct known_definition **place = &r->definitions;
+
+    while (*place) {
+        struct known_definition *d = *place;
+        const bool meant = str_eq(d->schema, schema) && str_eq(d->name, name);
+        if (meant && r->hold.active && !d->added) {
+            d->ended = true;
+        } else if (meant) {
+            forget_definition(place);
+            continue;
+        }
+        place = &d->next;
+    }
+    for (size_t i = 0; i < r->tables_room; i++) {
+        struct known_table *t = &r->tables[i];
+        if (t->used && str_is(schema, t->schema) && str_is(name, t->name)) {
+            t->payload.len = 0;
+            t->segment = 0;
+        }
+    }
+}
+
+void
+tables_resave(struct receiver *r, struct weir_str schema)
+{
+    for (size_t i = 0; i < r->tables_room; i++) {
+        struct known_table *t = &r->tables[i];
+        if (t->used && str_is(schema, t->schema)) {
+            t->payload.len = 0;
+            t->segment = 0;
+        }
+    }
+}
+
+static void
+end_hold(struct receiver *r, bool undo)
+{
+    struct known_definition **place = &r->definitions;
+
+    while (*place) {
+        struct known_definition *d = *place;
+        if (undo ? d->added : d->ended) {
+            forget_definition(place);
+        } else {
+            d->added = d->ended = false;
+            place = &d->next;
+        }
+    }
+}
+
+void
+tables_settle(struct receiver *r)
+{
+    end_hold(r, false);
+}
+
+void
+tables_undo(struct receiver *r)
+{
+    end_hold(r, true);
 }
 
 void

@@ -328,27 +328,36 @@ put_member(struct buf *out, struct weir_str name)
     buf_byte(out, '\'');
 }
 
-/* Where the members are not known, it says how they are given. */
-static struct weir_str
-members_type(struct arena *a, const struct binlog_column *c)
+struct weir_str
+sql_type_members(struct arena *a, const char *base, uint32_t n,
+                 const struct weir_str *members)
 {
-    const bool is_set = c->type == COLUMN_SET;
     struct buf text = { 0 };
 
-    if (c->nmembers == 0) {
-        return str_of(is_set ? "set (bits)" : "enum (number)");
-    }
-    buf_text(&text, is_set ? "set(" : "enum(");
-    for (uint32_t i = 0; i < c->nmembers; i++) {
+    buf_text(&text, base);
+    buf_byte(&text, '(');
+    for (uint32_t i = 0; i < n; i++) {
         if (i > 0) {
             buf_byte(&text, ',');
         }
-        put_member(&text, c->members[i]);
+        put_member(&text, members[i]);
     }
     buf_byte(&text, ')');
     const struct weir_str copy = arena_str(a, buf_view(&text));
     buf_free(&text);
     return copy;
+}
+
+/* Where the members are not known, it says how they are given. */
+static struct weir_str
+members_type(struct arena *a, const struct binlog_column *c)
+{
+    const bool is_set = c->type == COLUMN_SET;
+
+    return c->nmembers == 0
+               ? str_of(is_set ? "set (bits)" : "enum (number)")
+               : sql_type_members(a, is_set ? "set" : "enum", c->nmembers,
+                                  c->members);
 }
 
 static char *

@@ -31,4 +31,8 @@ bool sql_type_fits(const struct sql_type *type, const struct binlog_column *c,
 struct weir_str sql_type_of(struct arena *a, const struct binlog_column *c,
                             unsigned maxlen, uint64_t detail);
 
+/* "enum('a','b')" */
+struct weir_str sql_type_members(struct arena *a, const char *base, uint32_t n,
+                                 const struct weir_str *members);
+
 #endif

@@ -1,144 +1,14 @@
-/* statement.c - a tokenizer, and one small reader for each verb. */
+/* statement.c - one small reader for each verb. */
 #include "schema/statement.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "binlog/text.h"
 #include "schema/charset.h"
+#include "schema/token.h"
 
 enum { MAX_TABLES = 256 };
-
-enum token_kind { TOKEN_END, TOKEN_WORD, TOKEN_QUOTED, TOKEN_STRING,
-                  TOKEN_SIGN };
-
-struct tokens {
-    struct arena   *a;
-    const char     *p, *end;
-    uint64_t        sql_mode;
-    const char     *start; /* of the current one, in the statement */
-    enum token_kind kind;
-    struct weir_str text; /* unquoted */
-};
-
-/* Past white space and comments.  What stands in a comment for one server only
- * is executed by it, so its contents count. */
-static void
-skip_blank(struct tokens *t)
-{
-    while (t->p < t->end) {
-        const size_t left = (size_t)(t->end - t->p);
-        if (isspace((unsigned char)*t->p) || *t->p == '\0') {
-            t->p++;
-        } else if (*t->p == '#' ||
-                   (left > 2 && memcmp(t->p, "--", 2) == 0 &&
-                    isspace((unsigned char)t->p[2]))) {
-            const char *line = memchr(t->p, '\n', left);
-            t->p = line ? line + 1 : t->end;
-        } else if (left >= 3 && (memcmp(t->p, "/*!", 3) == 0 ||
-                                 (left >= 4 && memcmp(t->p, "/*M!", 4) == 0))) {
-            t->p += t->p[2] == '!' ? 3 : 4;
-            while (t->p < t->end && isdigit((unsigned char)*t->p)) {
-                t->p++;
-            }
-        } else if (left >= 2 && memcmp(t->p, "/*", 2) == 0) {
-            const char *close = memmem(t->p + 2, left - 2, "*/", 2);
-            t->p = close ? close + 2 : t->end;
-        } else if (left >= 2 && memcmp(t->p, "*/", 2) == 0) {
-            t->p += 2;
-        } else {
-            break;
-        }
-    }
-}
-
-static void
-read_quoted(struct tokens *t, char quote)
-{
-    const bool escapes = quote != '`' &&
-                         !(t->sql_mode & SQL_MODE_NO_BACKSLASH_ESCAPES);
-    char  *out = arena_take(t->a, (size_t)(t->end - t->p) + 1);
-    size_t n = 0;
-
-    for (t->p++; t->p < t->end; t->p++) {
-        if (*t->p == quote) {
-            if (t->p + 1 == t->end || t->p[1] != quote) {
-                t->p++;
-                break;
-            }
-            t->p++; /* doubled: one of them */
-        } else if (*t->p == '\\' && escapes && t->p + 1 < t->end) {
-            t->p++;
-        }
-        out[n++] = *t->p;
-    }
-    const bool name =
-        quote == '`' || (quote == '"' && (t->sql_mode & SQL_MODE_ANSI_QUOTES));
-    t->kind = name ? TOKEN_QUOTED : TOKEN_STRING;
-    t->text = (struct weir_str){ out, n };
-}
-
-static bool
-is_word(char c)
-{
-    return isalnum((unsigned char)c) || c == '_' || c == '$' || c == '@' ||
-           (unsigned char)c >= 0x80;
-}
-
-static void
-advance(struct tokens *t)
-{
-    skip_blank(t);
-    t->start = t->p;
-    if (t->p == t->end) {
-        t->kind = TOKEN_END;
-        t->text = STR("");
-    } else if (*t->p == '`' || *t->p == '"' || *t->p == '\'') {
-        read_quoted(t, *t->p);
-    } else if (is_word(*t->p)) {
-        const char *start = t->p;
-        while (t->p < t->end && is_word(*t->p)) {
-            t->p++;
-        }
-        t->kind = TOKEN_WORD;
-        t->text = (struct weir_str){ start, (size_t)(t->p - start) };
-    } else {
-        t->kind = TOKEN_SIGN;
-        t->text = (struct weir_str){ t->p++, 1 };
-    }
-}
-
-static bool
-at_word(const struct tokens *t, const char *word)
-{
-    return t->kind == TOKEN_WORD && str_eq_nocase(t->text, str_of(word));
-}
-
-static bool
-at_sign(const struct tokens *t, char c)
-{
-    return t->kind == TOKEN_SIGN && t->text.data[0] == c;
-}
-
-static bool
-take_word(struct tokens *t, const char *word)
-{
-    if (!at_word(t, word)) {
-        return false;
-    }
-    advance(t);
-    return true;
-}
-
-/* Past any of the words in a NULL-ended list. */
-static void
-skip_words(struct tokens *t, const char *const *words)
-{
-    for (size_t i = 0; words[i];) {
-        i = take_word(t, words[i]) ? 0 : i + 1;
-    }
-}
 
 static bool
 read_table(struct tokens *t, struct weir_str schema, struct statement *out)
@@ -148,12 +18,12 @@ read_table(struct tokens *t, struct weir_str schema, struct statement *out)
         return false;
     }
     struct statement_table table = { schema, t->text };
-    advance(t);
-    if (at_sign(t, '.')) {
-        advance(t);
+    token_next(t);
+    if (token_is_sign(t, '.')) {
+        token_next(t);
         table.schema = table.name;
         table.name = t->text;
-        advance(t);
+        token_next(t);
     }
     if (out->ntables == MAX_TABLES) {
         out->unsure = true;
@@ -172,8 +42,8 @@ static void
 read_table_list(struct tokens *t, struct weir_str schema,
                 struct statement *out)
 {
-    while (read_table(t, schema, out) && at_sign(t, ',')) {
-        advance(t);
+    while (read_table(t, schema, out) && token_is_sign(t, ',')) {
+        token_next(t);
     }
 }
 
@@ -183,16 +53,16 @@ read_rename(struct tokens *t, struct weir_str schema, struct statement *out)
     static const char *const fill[] = { "if", "exists", "wait", "nowait",
                                         NULL };
     do {
-        if (at_sign(t, ',')) {
-            advance(t);
+        if (token_is_sign(t, ',')) {
+            token_next(t);
         }
-        skip_words(t, fill);
-        if (!read_table(t, schema, out) || !take_word(t, "to") ||
+        token_skip_words(t, fill);
+        if (!read_table(t, schema, out) || !token_take_word(t, "to") ||
             !read_table(t, schema, out)) {
             out->unsure = true;
             return;
         }
-    } while (at_sign(t, ','));
+    } while (token_is_sign(t, ','));
 }
 
 /* ALTER TABLE t ..., RENAME [TO|AS] u: the new name counts too. */
@@ -205,15 +75,15 @@ read_alter(struct tokens *t, struct weir_str schema, struct statement *out)
         return;
     }
     while (t->kind != TOKEN_END) {
-        depth += at_sign(t, '(') ? 1 : at_sign(t, ')') ? -1 : 0;
-        const bool rename = depth == 0 && at_word(t, "rename");
-        advance(t);
-        if (!rename || at_word(t, "column") || at_word(t, "index") ||
-            at_word(t, "key")) {
+        depth += token_is_sign(t, '(') ? 1 : token_is_sign(t, ')') ? -1 : 0;
+        const bool rename = depth == 0 && token_is_word(t, "rename");
+        token_next(t);
+        if (!rename || token_is_word(t, "column") ||
+            token_is_word(t, "index") || token_is_word(t, "key")) {
             continue;
         }
-        if (!take_word(t, "to") && at_word(t, "as")) {
-            advance(t);
+        if (!token_take_word(t, "to") && token_is_word(t, "as")) {
+            token_next(t);
         }
         read_table(t, schema, out);
     }
@@ -223,10 +93,10 @@ static void
 read_index_table(struct tokens *t, struct weir_str schema,
                  struct statement *out)
 {
-    while (t->kind != TOKEN_END && !at_word(t, "on")) {
-        advance(t);
+    while (t->kind != TOKEN_END && !token_is_word(t, "on")) {
+        token_next(t);
     }
-    advance(t);
+    token_next(t);
     read_table(t, schema, out);
 }
 
@@ -240,14 +110,14 @@ read_ddl(struct tokens *t, const char *verb, struct weir_str schema,
                                           "spatial", NULL };
     static const char *const behind[] = { "if", "not", "exists", NULL };
 
-    skip_words(t, before);
-    if (at_word(t, "temporary")) {
+    token_skip_words(t, before);
+    if (token_is_word(t, "temporary")) {
         return; /* never in row events, and gone with its session */
     }
-    if (take_word(t, "table") || take_word(t, "tables")) {
+    if (token_take_word(t, "table") || token_take_word(t, "tables")) {
         out->kind = STATEMENT_TABLE;
         out->verb = str_of(arena_printf(t->a, "%s table", verb));
-        skip_words(t, behind);
+        token_skip_words(t, behind);
         if (strcmp(verb, "rename") == 0) {
             read_rename(t, schema, out);
         } else if (strcmp(verb, "alter") == 0) {
@@ -257,14 +127,14 @@ read_ddl(struct tokens *t, const char *verb, struct weir_str schema,
         } else {
             read_table(t, schema, out);
         }
-    } else if (take_word(t, "index")) {
+    } else if (token_take_word(t, "index")) {
         out->kind = STATEMENT_TABLE;
         out->verb = str_of(arena_printf(t->a, "%s index", verb));
         read_index_table(t, schema, out);
-    } else if (take_word(t, "database") || take_word(t, "schema")) {
+    } else if (token_take_word(t, "database") || token_take_word(t, "schema")) {
         out->kind = STATEMENT_DATABASE;
         out->verb = str_of(arena_printf(t->a, "%s database", verb));
-        skip_words(t, behind);
+        token_skip_words(t, behind);
         out->name = arena_str(t->a, t->text);
     }
 }
@@ -279,32 +149,32 @@ read_dml(struct tokens *t, const char *verb, struct weir_str schema,
     out->kind = STATEMENT_DML;
     out->verb = str_of(verb);
     if (strcmp(verb, "load") == 0) {
-        while (t->kind != TOKEN_END && !at_word(t, "into")) {
-            advance(t);
+        while (t->kind != TOKEN_END && !token_is_word(t, "into")) {
+            token_next(t);
         }
-        advance(t);
-        take_word(t, "table");
+        token_next(t);
+        token_take_word(t, "table");
     }
-    skip_words(t, fill);
+    token_skip_words(t, fill);
     read_table(t, schema, out);
     /* Of several tables (UPDATE a JOIN b, DELETE a FROM ...) it may be any. */
-    out->unsure |= at_sign(t, ',') || at_word(t, "join") ||
-                   at_word(t, "inner") || at_word(t, "left") ||
-                   at_word(t, "right") || at_word(t, "cross") ||
-                   at_word(t, "natural") || at_word(t, "as") ||
-                   (strcmp(verb, "delete") == 0 && at_word(t, "from"));
+    out->unsure |= token_is_sign(t, ',') || token_is_word(t, "join") ||
+                   token_is_word(t, "inner") || token_is_word(t, "left") ||
+                   token_is_word(t, "right") || token_is_word(t, "cross") ||
+                   token_is_word(t, "natural") || token_is_word(t, "as") ||
+                   (strcmp(verb, "delete") == 0 && token_is_word(t, "from"));
 }
 
 static void
 read_xa(struct tokens *t, struct statement *out)
 {
-    if (take_word(t, "start") || take_word(t, "begin")) {
+    if (token_take_word(t, "start") || token_take_word(t, "begin")) {
         out->kind = STATEMENT_XA_START;
-    } else if (take_word(t, "end")) {
+    } else if (token_take_word(t, "end")) {
         out->kind = STATEMENT_XA_END;
-    } else if (take_word(t, "commit")) {
+    } else if (token_take_word(t, "commit")) {
         out->kind = STATEMENT_XA_COMMIT;
-    } else if (take_word(t, "rollback")) {
+    } else if (token_take_word(t, "rollback")) {
         out->kind = STATEMENT_XA_ROLLBACK;
     } else {
         return;
@@ -327,60 +197,61 @@ read_statement(struct tokens *t, struct weir_str schema,
                                        "delete", "load" };
     int                      depth = 0;
 
-    while (take_word(t, "set")) {
-        if (!take_word(t, "statement")) {
+    while (token_take_word(t, "set")) {
+        if (!token_take_word(t, "statement")) {
             return;
         }
-        while (t->kind != TOKEN_END && !at_word(t, "for")) {
-            advance(t); /* MariaDB: variables for the one statement behind it */
+        while (t->kind != TOKEN_END && !token_is_word(t, "for")) {
+            token_next(t); /* MariaDB: variables for what stands behind it */
         }
-        advance(t);
+        token_next(t);
     }
     for (size_t i = 0; i < sizeof ddl / sizeof *ddl; i++) {
-        if (take_word(t, ddl[i])) {
+        if (token_take_word(t, ddl[i])) {
             read_ddl(t, ddl[i], schema, out);
             return;
         }
     }
     for (size_t i = 0; i < sizeof dml / sizeof *dml; i++) {
-        if (take_word(t, dml[i])) {
+        if (token_take_word(t, dml[i])) {
             read_dml(t, dml[i], schema, out);
             return;
         }
     }
-    if (take_word(t, "with")) { /* common table expressions, before DML */
+    if (token_take_word(t, "with")) { /* common table expressions, before DML */
         while (t->kind != TOKEN_END && out->kind == STATEMENT_OTHER) {
-            depth += at_sign(t, '(') ? 1 : at_sign(t, ')') ? -1 : 0;
-            if (depth > 0 || (!at_word(t, "update") && !at_word(t, "delete"))) {
-                advance(t);
+            depth += token_is_sign(t, '(') ? 1 : token_is_sign(t, ')') ? -1 : 0;
+            if (depth > 0 || (!token_is_word(t, "update") &&
+                              !token_is_word(t, "delete"))) {
+                token_next(t);
                 continue;
             }
             read_statement(t, schema, out);
             out->unsure = true;
         }
-    } else if (take_word(t, "truncate")) {
+    } else if (token_take_word(t, "truncate")) {
         out->kind = STATEMENT_TRUNCATE;
         out->verb = STR("truncate table");
-        take_word(t, "table");
+        token_take_word(t, "table");
         read_table(t, schema, out);
-    } else if (take_word(t, "begin") || take_word(t, "start")) {
+    } else if (token_take_word(t, "begin") || token_take_word(t, "start")) {
         out->kind = STATEMENT_BEGIN;
-    } else if (take_word(t, "commit")) {
+    } else if (token_take_word(t, "commit")) {
         out->kind = STATEMENT_COMMIT;
-    } else if (take_word(t, "savepoint")) {
+    } else if (token_take_word(t, "savepoint")) {
         out->kind = STATEMENT_SAVEPOINT;
         out->name = arena_str(t->a, t->text);
-    } else if (take_word(t, "release")) {
+    } else if (token_take_word(t, "release")) {
         out->kind = STATEMENT_RELEASE;
-    } else if (take_word(t, "rollback")) {
-        take_word(t, "work");
+    } else if (token_take_word(t, "rollback")) {
+        token_take_word(t, "work");
         out->kind = STATEMENT_ROLLBACK;
-        if (take_word(t, "to")) {
-            take_word(t, "savepoint");
+        if (token_take_word(t, "to")) {
+            token_take_word(t, "savepoint");
             out->kind = STATEMENT_ROLLBACK_TO;
             out->name = arena_str(t->a, t->text);
         }
-    } else if (take_word(t, "xa")) {
+    } else if (token_take_word(t, "xa")) {
         read_xa(t, out);
     }
 }
@@ -404,18 +275,12 @@ void
 statement_parse(struct arena *a, struct weir_str text, struct weir_str schema,
                 uint64_t sql_mode, struct statement *out)
 {
-    struct tokens t = { .a = a,
-                        .p = text.data,
-                        .end = text.data + text.len,
-                        .sql_mode = sql_mode };
+    struct tokens t;
 
     *out = (struct statement){ .kind = STATEMENT_OTHER };
-    if (text.len == 0) {
-        return;
-    }
-    advance(&t);
-    while (at_sign(&t, '(')) {
-        advance(&t);
+    tokens_init(&t, a, text, sql_mode);
+    while (token_is_sign(&t, '(')) {
+        token_next(&t);
     }
     read_statement(&t, schema, out);
 }

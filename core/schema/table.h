@@ -21,10 +21,23 @@ struct definition_column {
     struct weir_str name, sql_type, collation;
     unsigned        facets; /* WEIR_GENERATED, WEIR_INVISIBLE, WEIR_NOT_NULL */
 };
+struct definition_key { /* an index */
+    struct weir_str name; /* "PRIMARY" */
+    bool            unique;
+    bool            partial; /* of parts of columns, or of expressions */
+    uint32_t        ncolumns;
+    uint32_t       *columns;
+};
 struct definition {
     uint32_t                  ncolumns, nkey;
     struct definition_column *columns;
     uint32_t                 *key;
+    /* What only following DDL needs (ddl.h). */
+    struct weir_str           collation; /* default; empty: not known */
+    struct weir_str           schema_collation; /* its schema's; the same */
+    bool                      indexes_told;
+    uint32_t                  nindexes;
+    struct definition_key    *indexes; /* in the server's order */
 };
 
 struct table {
@@ -65,5 +78,14 @@ void table_save(struct buf *out, enum binlog_flavour flavour,
 enum weir_status table_load(struct arena *a, struct weir_str payload,
                             uint64_t version, struct table **out,
                             struct weir_err *err);
+/* The definition in such a payload, which it points into; false if it has
+ * none, or is malformed. */
+bool table_load_definition(struct arena *a, struct weir_str payload,
+                           struct weir_str *schema, struct weir_str *name,
+                           struct definition **out);
+
+/* A copy, all of it in `a`. */
+struct definition *definition_copy(struct arena *a,
+                                   const struct definition *def);
 
 #endif

@@ -232,6 +232,76 @@ key_define(struct description *d, struct weir_err *err)
     return st;
 }
 
+/* ---- What DDL to come may refer to */
+
+struct index {
+    char     name[NAME_BYTES + 1];
+    bool     unique, partial;
+    uint32_t columns[KEY_MAX];
+    size_t   n;
+};
+
+static void
+index_define(struct description *d, const struct index *index)
+{
+    if (index->name[0]) {
+        weir_define_index(
+            d->src->in, (struct weir_str){ index->name, strlen(index->name) },
+            index->unique, index->partial, index->n, index->columns);
+    }
+}
+
+static enum weir_status
+indexes_define(struct description *d, struct weir_err *err)
+{
+    struct result    r;
+    struct index     index = { .name = "" };
+    enum weir_status st = ask_about(
+        d, "SELECT INDEX_NAME, COLUMN_NAME, NON_UNIQUE, SUB_PART FROM "
+           "information_schema.STATISTICS",
+        "TABLE_SCHEMA", "", &r, err);
+
+    while (st == WEIR_OK && result_next(&r)) {
+        const struct weir_str name = result_str(&r, 0);
+        if (name.len > NAME_BYTES) {
+            continue;
+        }
+        if (!str_is(name, index.name)) {
+            index_define(d, &index);
+            index = (struct index){ .unique = str_is(result_str(&r, 2), "0") };
+            memcpy(index.name, name.data, name.len);
+        }
+        const struct column *c = column_find(d, result_str(&r, 1));
+        index.partial |= !c || result_str(&r, 3).len > 0;
+        if (c && index.n < KEY_MAX) {
+            index.columns[index.n++] = (uint32_t)(c - d->columns);
+        }
+    }
+    result_free(&r);
+    if (st == WEIR_OK) {
+        index_define(d, &index);
+    }
+    return st;
+}
+
+static enum weir_status
+defaults_define(struct description *d, struct weir_err *err)
+{
+    struct result    r;
+    enum weir_status st = ask_about(
+        d, "SELECT TABLE_COLLATION, DEFAULT_COLLATION_NAME FROM "
+           "information_schema.TABLES JOIN information_schema.SCHEMATA ON "
+           "SCHEMA_NAME = TABLE_SCHEMA",
+        "TABLE_SCHEMA", "", &r, err);
+
+    if (st == WEIR_OK && result_next(&r)) {
+        weir_define_defaults(d->src->in, result_str(&r, 0),
+                             result_str(&r, 1));
+    }
+    result_free(&r);
+    return st;
+}
+
 /* ---- All of it */
 
 static enum weir_status
@@ -253,6 +323,12 @@ describe_all(struct description *d, struct weir_err *err)
     }
     if (st == WEIR_OK) {
         st = key_define(d, err);
+    }
+    if (st == WEIR_OK) {
+        st = indexes_define(d, err);
+    }
+    if (st == WEIR_OK) {
+        st = defaults_define(d, err);
     }
     return st;
 }
