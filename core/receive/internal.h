@@ -41,8 +41,7 @@ struct transaction {
     bool     begun;   /* rows and statements may follow until COMMIT */
     bool     skip;    /* executed before */
     bool     written; /* has frames in the relay */
-    bool     xa;
-    char     xid[512];
+    bool     xa; /* a group that ends with XA PREPARE: xa.h */
     char     gtid[96];
     int64_t  commit_usec, received_usec;
     uint32_t server_id, thread_id;
@@ -76,7 +75,7 @@ struct receiver {
     struct arena             call; /* reset for each event */
 
     struct buf      server_id, server_version;
-    struct buf      passed_xids; /* prepared without kept rows; a line each */
+    struct xa      *xa;
     struct position at;        /* now, in the stream */
     struct transaction txn;
     struct hold     hold;
@@ -87,7 +86,6 @@ struct receiver {
     bool            full;
     bool            behind; /* a definition could not be proved in time: those
                                that can be done without are not asked for */
-    bool            quiet_moves; /* position moved without a frame */
     unsigned        bad_checksums;
     int64_t         heartbeat_at, retain_at; /* steady clock */
     uint64_t        retain_offset; /* or as soon as the relay reaches that */
@@ -115,6 +113,22 @@ enum weir_status transaction_rows(struct receiver *r,
 enum weir_status transaction_ddl(struct receiver *r,
                                  const struct binlog_event *ev,
                                  struct weir_err *err);
+
+/* A table of rows that are put into the relay, and where its frame stands. */
+struct row_table {
+    struct weir_str payload;
+    uint64_t       *segment, *frame;
+    uint8_t         flags;
+};
+/* Events with their header. */
+enum weir_status transaction_put_row(struct receiver *r,
+                                     const struct row_table *t,
+                                     struct weir_str event,
+                                     struct weir_err *err);
+enum weir_status transaction_put_ddl(struct receiver *r, struct weir_str event,
+                                     struct weir_err *err);
+/* An event's header with the length that it has without a checksum. */
+void transaction_copy_header(const struct binlog_event *ev, uint8_t *out);
 
 /* statements.c: a QUERY event; an XA_PREPARE event. */
 enum weir_status statement_event(struct receiver *r,
@@ -203,5 +217,8 @@ void floor_restore(struct receiver *r);
 void position_copy(struct position *to, const struct position *from);
 void position_free(struct position *p);
 enum weir_status receiver_publish(struct receiver *r, struct weir_err *err);
+/* A heartbeat frame: all up to there, and what was executed, has been read. */
+enum weir_status receiver_note_position(struct receiver *r, uint64_t offset,
+                                        struct weir_err *err);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "receive/xa.h"
 #include "relay/origin.h"
 
 enum { SECOND = 1000000, CHECKSUM_TRIES = 3 };
@@ -42,6 +43,7 @@ receiver_new(const struct receiver_settings *settings)
     r->set = *settings;
     r->inflater = binlog_inflater_new();
     r->at.gtids = gtid_set_new();
+    r->xa = xa_new(settings->xa_dir, settings->max_transaction);
     binlog_stream_init(&r->stream);
     return r;
 }
@@ -55,6 +57,7 @@ receiver_free(struct receiver **rp)
         return;
     }
     tables_free(r);
+    xa_free(&r->xa);
     binlog_inflater_free(&r->inflater);
     position_free(&r->at);
     position_free(&r->hold.before);
@@ -64,7 +67,6 @@ receiver_free(struct receiver **rp)
     buf_free(&r->server_id);
     buf_free(&r->server_version);
     buf_free(&r->floor_file);
-    buf_free(&r->passed_xids);
     arena_free(&r->call);
     free(r);
     *rp = NULL;
@@ -121,7 +123,10 @@ housekeeping(struct receiver *r, struct weir_err *err)
     }
     r->retain_at = now + SECOND / 2;
     r->retain_offset = published + (uint64_t)r->set.retain_bytes;
-    const enum weir_status st = relay_tick(r->relay, err);
+    enum weir_status st = relay_tick(r->relay, err);
+    if (st == WEIR_OK) {
+        st = xa_tick(r, err);
+    }
     return st == WEIR_OK && r->set.retain
                ? r->set.retain(r->set.arg, &r->full, err)
                : st;
@@ -142,23 +147,16 @@ receiver_publish(struct receiver *r, struct weir_err *err)
     return st == WEIR_OK ? housekeeping(r, err) : st;
 }
 
-/* Each second without a transaction to show it: so far has been read. */
-static enum weir_status
-heartbeat(struct receiver *r, struct weir_err *err)
+enum weir_status
+receiver_note_position(struct receiver *r, uint64_t at, struct weir_err *err)
 {
-    uint8_t       fixed[24];
-    struct buf    gtids = { 0 };
-    uint64_t      segment, offset;
-    const int64_t now = clock_steady();
+    uint8_t    fixed[24];
+    struct buf gtids = { 0 };
+    uint64_t   segment, offset;
 
-    if (r->txn.open || r->hold.active || !r->positioned || r->need_origin ||
-        now < r->heartbeat_at || floor_is_above(r)) {
-        return WEIR_OK;
-    }
-    r->heartbeat_at = now + SECOND;
     gtid_set_format(r->at.gtids, &gtids);
     put_le64(fixed, (uint64_t)clock_usec());
-    put_le64(fixed + 8, r->at.offset);
+    put_le64(fixed + 8, at);
     put_le32(fixed + 16, (uint32_t)gtids.len);
     put_le32(fixed + 20, (uint32_t)r->at.file.len);
     const struct iovec parts[] = { { fixed, sizeof fixed },
@@ -171,9 +169,24 @@ heartbeat(struct receiver *r, struct weir_err *err)
                           err);
     }
     buf_free(&gtids);
+    return st;
+}
+
+/* Each second without a transaction to show it: so far has been read. */
+static enum weir_status
+heartbeat(struct receiver *r, struct weir_err *err)
+{
+    const int64_t now = clock_steady();
+
+    if (r->txn.open || r->hold.active || !r->positioned || r->need_origin ||
+        now < r->heartbeat_at || floor_is_above(r)) {
+        return WEIR_OK;
+    }
+    r->heartbeat_at = now + SECOND;
+    const enum weir_status st =
+        receiver_note_position(r, r->at.offset, err);
     if (st == WEIR_OK) {
         relay_commit(r->relay);
-        r->quiet_moves = false;
     }
     return st;
 }

@@ -20,6 +20,8 @@
 struct receiver_settings {
     struct weir_list    kept; /* globs of database.table; none: all */
     int64_t             max_event;        /* bytes, inflated */
+    int64_t             max_transaction;  /* of XA; 0: what the disk has */
+    const char         *xa_dir;           /* prepared XA transactions */
     int64_t             schema_wait_usec; /* see hold.c */
     int64_t             retain_bytes;
     struct worker_page *page;

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "receive/xa.h"
 #include "relay/follow.h"
 #include "relay/origin.h"
 
@@ -69,7 +70,9 @@ take_frame(struct receiver *r, const struct frame *f, struct weir_str *gtid,
         break;
     }
     case FRAME_TABLE:
-        follow_table(r, f->payload);
+        if (!(f->flags & FRAME_EARLIER)) {
+            follow_table(r, f->payload);
+        }
         break;
     case FRAME_DDL:
         read_bytes(&p, DDL_PREFIX);
@@ -145,6 +148,9 @@ receiver_resume(struct receiver *r, struct relay *relay, const char *dir,
     if (st == WEIR_OK) {
         st = read_last_segment(r, f, err);
         follower_close(&f);
+    }
+    if (st == WEIR_OK) {
+        st = xa_resume(r, err);
     }
     /* One that has lost all its frames still says where it began. */
     if (relay_is_new(relay) && (st == WEIR_RETRY || st == WEIR_REJECT)) {

@@ -1,13 +1,12 @@
 /*
  * statements.c - QUERY events: transaction control, DDL, and what should not be
- * there (data changed by a statement, two-phase XA).
+ * there (data changed by a statement).
  */
 #include "receive/internal.h"
 
 #include "base/err.h"
 #include "base/str.h"
-
-enum { PASSED_XIDS_MAX = 1 << 20 };
+#include "receive/xa.h"
 
 static bool
 is_named(const struct statement *s, const struct known_definition *d)
@@ -120,55 +119,14 @@ on_savepoint(struct receiver *r, const struct statement *s,
     return WEIR_OK;
 }
 
-/* An XA group without rows of kept tables is passed over, and so will be its
- * COMMIT, which is all of it that may come much later. */
-static void
-pass_xid(struct receiver *r, const char *xid)
-{
-    if (r->passed_xids.len < PASSED_XIDS_MAX) {
-        buf_text(&r->passed_xids, xid);
-        buf_byte(&r->passed_xids, '\n');
-    }
-}
-
-/* Whether it was passed over; no longer, then. */
-static bool
-take_xid(struct receiver *r, struct weir_str xid)
-{
-    char *at = r->passed_xids.data;
-    char *end = at ? at + r->passed_xids.len : NULL;
-
-    while (at && at < end) {
-        char *next = memchr(at, '\n', (size_t)(end - at));
-        next++;
-        if (str_eq(xid, (struct weir_str){ at, (size_t)(next - at) - 1 })) {
-            memmove(at, next, (size_t)(end - next));
-            r->passed_xids.len -= (size_t)(next - at);
-            return true;
-        }
-        at = next;
-    }
-    return false;
-}
-
 static enum weir_status
 on_xa_end(struct receiver *r, const struct statement *s, struct weir_err *err)
 {
-    const bool commit = s->kind == STATEMENT_XA_COMMIT;
-
-    if (commit && s->one_phase) {
-        return transaction_commit(r, err);
+    if (s->kind == STATEMENT_XA_ROLLBACK) {
+        return xa_rollback(r, s->name, err);
     }
-    if (take_xid(r, s->name) || !commit || r->txn.skip) {
-        return transaction_commit(r, err); /* rolled back: nothing was kept */
-    }
-    return weir_fail(
-        err, WEIR_FATAL,
-        "%.*s:%llu: XA COMMIT %.*s: two-phase XA transactions are not "
-        "followed by this version, and what it changed is not known.  Begin "
-        "anew behind it",
-        STR_ARG(buf_view(&r->at.file)), (unsigned long long)r->at.offset,
-        STR_ARG(s->name));
+    return s->one_phase ? transaction_commit(r, err)
+                        : xa_commit(r, s->name, err);
 }
 
 static enum weir_status
@@ -241,16 +199,5 @@ statement_xa_prepare(struct receiver *r, const struct binlog_event *ev,
     if (st != WEIR_OK) {
         return weir_wrap(err, WEIR_FATAL, "XA_PREPARE event");
     }
-    if (one_phase || !r->txn.written) {
-        if (!one_phase) {
-            pass_xid(r, xid);
-        }
-        return transaction_commit(r, err);
-    }
-    return weir_fail(
-        err, WEIR_FATAL,
-        "%.*s:%llu: XA PREPARE %s on a table that is kept: two-phase XA "
-        "transactions are not followed by this version.  Leave its tables out "
-        "(relay { tables }), or begin anew behind it",
-        STR_ARG(buf_view(&r->at.file)), (unsigned long long)r->at.offset, xid);
+    return one_phase ? transaction_commit(r, err) : xa_prepare(r, xid, err);
 }

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "receive/xa.h"
 
 enum { HEAD_FIXED = 48, PUBLISH_BYTES = 256 << 10 };
 
@@ -51,6 +52,7 @@ transaction_begin(struct receiver *r, const char *gtid,
     if (r->full) {
         return weir_fail(err, WEIR_RETRY, "the relay is full");
     }
+    xa_discard(r);
     r->txn = (struct transaction){
         .open = true,
         .commit_usec =
@@ -118,45 +120,66 @@ reserve(struct receiver *r, size_t bytes, int nframes, uint64_t *segment,
                : append_head(r, *segment, err);
 }
 
-/* An event's header with the length that it has without a checksum. */
-static void
-copy_header(const struct binlog_event *ev, uint8_t *out)
+void
+transaction_copy_header(const struct binlog_event *ev, uint8_t *out)
 {
     memcpy(out, ev->data, BINLOG_HEADER);
     put_le32(out + 9, (uint32_t)(BINLOG_HEADER + ev->body_len));
+}
+
+/* `event` in two parts. */
+static enum weir_status
+put_row(struct receiver *r, const struct row_table *t, struct iovec header,
+        struct iovec body, struct weir_err *err)
+{
+    uint8_t  prefix[24];
+    uint64_t segment, offset;
+
+    enum weir_status st =
+        reserve(r, t->payload.len + sizeof prefix + header.iov_len +
+                       body.iov_len, 2, &segment, err);
+    if (st == WEIR_OK && *t->segment != segment) {
+        const struct iovec part = { (void *)t->payload.data, t->payload.len };
+        st = relay_append(r->relay, FRAME_TABLE,
+                          t->flags | (*t->segment ? FRAME_CONTINUED : 0),
+                          &part, 1, t->frame, err);
+        *t->segment = segment;
+    }
+    if (st != WEIR_OK) {
+        return st;
+    }
+    put_le64(prefix, r->txn.head);
+    put_le64(prefix + 8, *t->frame);
+    put_le64(prefix + 16, r->at.offset);
+    const struct iovec parts[] = { { prefix, sizeof prefix }, header, body };
+    r->txn.rows++;
+    return relay_append(r->relay, FRAME_ROW, 0, parts, 3, &offset, err);
+}
+
+enum weir_status
+transaction_put_row(struct receiver *r, const struct row_table *t,
+                    struct weir_str event, struct weir_err *err)
+{
+    return put_row(r, t, (struct iovec){ (void *)event.data, event.len },
+                   (struct iovec){ NULL, 0 }, err);
 }
 
 static enum weir_status
 append_rows(struct receiver *r, const struct binlog_event *ev,
             struct known_table *t, struct weir_err *err)
 {
-    uint8_t  prefix[24 + BINLOG_HEADER];
-    uint64_t segment, offset;
+    uint8_t header[BINLOG_HEADER];
 
-    enum weir_status st = tables_prepare(r, t, err);
-    if (st != WEIR_OK) {
-        return st;
+    const enum weir_status st = tables_prepare(r, t, err);
+    if (st != WEIR_OK || r->txn.xa) {
+        return st == WEIR_OK ? xa_row(r, t, ev, err) : st;
     }
-    st = reserve(r, t->payload.len + sizeof prefix + ev->body_len, 2,
-                 &segment, err);
-    if (st == WEIR_OK && t->segment != segment) {
-        const struct iovec part = { t->payload.data, t->payload.len };
-        st = relay_append(r->relay, FRAME_TABLE,
-                          t->segment ? FRAME_CONTINUED : 0, &part, 1,
-                          &t->frame, err);
-        t->segment = segment;
-    }
-    if (st != WEIR_OK) {
-        return st;
-    }
-    put_le64(prefix, r->txn.head);
-    put_le64(prefix + 8, t->frame);
-    put_le64(prefix + 16, r->at.offset);
-    copy_header(ev, prefix + 24);
-    const struct iovec parts[] = { { prefix, sizeof prefix },
-                                   { (void *)ev->body, ev->body_len } };
-    r->txn.rows++;
-    return relay_append(r->relay, FRAME_ROW, 0, parts, 2, &offset, err);
+    const struct row_table table = { .payload = buf_view(&t->payload),
+                                     .segment = &t->segment,
+                                     .frame = &t->frame };
+    transaction_copy_header(ev, header);
+    return put_row(r, &table, (struct iovec){ header, sizeof header },
+                   (struct iovec){ (void *)ev->body, ev->body_len }, err);
 }
 
 enum weir_status
@@ -167,7 +190,7 @@ transaction_rows(struct receiver *r, const struct binlog_event *ev,
     struct known_table *t = tables_find(r, id);
 
     if (r->txn.skip || (t && !t->wanted)) {
-        return WEIR_OK;
+        return !r->txn.skip && r->txn.xa ? xa_left_out(r, t, err) : WEIR_OK;
     }
     if (!t) {
         /* 0x00ffffff without rows only says that a statement has ended. */
@@ -203,27 +226,48 @@ transaction_rows(struct receiver *r, const struct binlog_event *ev,
     return st == WEIR_OK ? append_rows(r, &plain, t, err) : st;
 }
 
-enum weir_status
-transaction_ddl(struct receiver *r, const struct binlog_event *ev,
-                struct weir_err *err)
+static enum weir_status
+put_ddl(struct receiver *r, struct iovec header, struct iovec body,
+        struct weir_err *err)
 {
-    uint8_t  prefix[16 + BINLOG_HEADER];
+    uint8_t  prefix[16];
     uint64_t segment, offset;
 
-    if (r->txn.skip) {
-        return WEIR_OK;
-    }
     const enum weir_status st =
-        reserve(r, sizeof prefix + ev->body_len, 1, &segment, err);
+        reserve(r, sizeof prefix + header.iov_len + body.iov_len, 1, &segment,
+                err);
     if (st != WEIR_OK) {
         return st;
     }
     put_le64(prefix, r->txn.head);
     put_le64(prefix + 8, r->at.offset);
-    copy_header(ev, prefix + 16);
-    const struct iovec parts[] = { { prefix, sizeof prefix },
-                                   { (void *)ev->body, ev->body_len } };
-    return relay_append(r->relay, FRAME_DDL, 0, parts, 2, &offset, err);
+    const struct iovec parts[] = { { prefix, sizeof prefix }, header, body };
+    return relay_append(r->relay, FRAME_DDL, 0, parts, 3, &offset, err);
+}
+
+enum weir_status
+transaction_put_ddl(struct receiver *r, struct weir_str event,
+                    struct weir_err *err)
+{
+    return put_ddl(r, (struct iovec){ (void *)event.data, event.len },
+                   (struct iovec){ NULL, 0 }, err);
+}
+
+enum weir_status
+transaction_ddl(struct receiver *r, const struct binlog_event *ev,
+                struct weir_err *err)
+{
+    uint8_t header[BINLOG_HEADER];
+
+    if (r->txn.skip) {
+        return WEIR_OK;
+    }
+    if (r->txn.xa) {
+        return xa_statement(r, ev, err);
+    }
+    transaction_copy_header(ev, header);
+    return put_ddl(r, (struct iovec){ header, sizeof header },
+                   (struct iovec){ (void *)ev->body, ev->body_len }, err);
 }
 
 static enum weir_status
@@ -251,7 +295,8 @@ transaction_commit(struct receiver *r, struct weir_err *err)
         return WEIR_OK;
     }
     /* If it fails the transaction is still open: taken back, and not executed. */
-    if (r->txn.written) {
+    st = xa_append_open(r, err);
+    if (st == WEIR_OK && r->txn.written) {
         st = append_commit(r, err);
     }
     if (st != WEIR_OK) {
@@ -265,7 +310,6 @@ transaction_commit(struct receiver *r, struct weir_err *err)
     }
     r->txn.open = false;
     if (!r->txn.written) {
-        r->quiet_moves = true;
         return hold_check(r, err);
     }
     atomic_fetch_add_explicit(&r->set.page->transactions, 1,
@@ -285,6 +329,7 @@ transaction_commit(struct receiver *r, struct weir_err *err)
 enum weir_status
 transaction_rollback(struct receiver *r, struct weir_err *err)
 {
+    xa_discard(r);
     if (r->txn.written) {
         if (r->hold.active) { /* only all of it could be cut */
             return hold_conflict(r, STR(""), STR(""), STR("ROLLBACK"), err);

@@ -55,6 +55,7 @@ enum frame_type {
 enum frame_flags {
     FRAME_CONTINUED = 1, /* a TXN_HEAD or TABLE repeated in a new segment */
     FRAME_MUST = 2,      /* who doesn't know the type has to stop */
+    FRAME_EARLIER = 4,   /* a TABLE as it was when its rows were prepared (XA) */
 };
 
 struct frame { /* points into a block of the follower's, see follow.h */

@@ -148,13 +148,13 @@ close_stop(struct relay *r, struct weir_err *err)
     return st;
 }
 
-/* Segments that were ended without it, and the open one. */
+/* The first `n` segments, those that were ended without it. */
 static enum weir_status
-close_sync(struct relay *r, struct weir_err *err)
+sync_segments(struct relay *r, size_t n, struct weir_err *err)
 {
     char path[PATH_MAX];
 
-    for (size_t i = 0; i < r->nsegments; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (r->segments[i].synced) {
             continue;
         }
@@ -174,6 +174,18 @@ close_sync(struct relay *r, struct weir_err *err)
 }
 
 enum weir_status
+relay_sync(struct relay *r, struct weir_err *err)
+{
+    const bool open = r->fd != -1;
+
+    enum weir_status st = sync_segments(r, r->nsegments - open, err);
+    if (st == WEIR_OK && open) {
+        st = writer_flush(r, err);
+    }
+    return st == WEIR_OK && open ? writer_sync(r, err) : st;
+}
+
+enum weir_status
 relay_close(struct relay **pointer, bool clean, struct weir_err *err)
 {
     struct relay *r = *pointer;
@@ -188,7 +200,7 @@ relay_close(struct relay **pointer, bool clean, struct weir_err *err)
     }
     /* STOP says that all before it is durable: first that, then STOP. */
     if (st == WEIR_OK) {
-        st = close_sync(r, err);
+        st = sync_segments(r, r->nsegments, err);
     }
     if (st == WEIR_OK && clean && r->fd != -1) {
         st = close_stop(r, err);
@@ -197,7 +209,7 @@ relay_close(struct relay **pointer, bool clean, struct weir_err *err)
         }
         if (st == WEIR_OK) {
             writer_open_segment(r)->synced = false;
-            st = close_sync(r, err);
+            st = sync_segments(r, r->nsegments, err);
         }
     }
     relay_free(r);

@@ -89,6 +89,8 @@ enum weir_status relay_publish(struct relay *r, struct weir_err *err);
  */
 enum weir_status relay_retain(struct relay *r, uint64_t needed, int64_t *used,
                               struct weir_err *err);
+/* All that is appended, and what stands before it, is on disk. */
+enum weir_status relay_sync(struct relay *r, struct weir_err *err);
 /* Now and then: syncs where sync = interval. */
 enum weir_status relay_tick(struct relay *r, struct weir_err *err);
 

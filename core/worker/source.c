@@ -28,7 +28,7 @@ struct source_worker {
     struct weir_instance in;
     struct receiver     *receiver;
     struct relay        *relay;
-    char                *dir, *relay_dir, *relay_page, *sinks_path;
+    char                *dir, *relay_dir, *relay_page, *sinks_path, *xa_dir;
     uint8_t              id[IDENTITY_BYTES];
     unsigned             tries;
     bool                 alarmed; /* the relay is 80 % full, and that was said */
@@ -231,6 +231,8 @@ begin(struct source_worker *s, struct weir_err *err)
     const struct receiver_settings settings = {
         .kept = p->tables_kept,
         .max_event = p->relay.max_event,
+        .max_transaction = p->relay.max_transaction,
+        .xa_dir = s->xa_dir,
         .schema_wait_usec = p->relay.schema_wait_ms * 1000,
         .retain_bytes = p->relay.size / 16,
         .page = s->w.page,
@@ -440,6 +442,7 @@ init(struct source_worker *s, const struct worker_args *args)
     const char   *name = s->w.pipeline->name;
     s->dir = arena_printf(a, "%s/%s", state, name);
     s->relay_dir = arena_printf(a, "%s/relay", s->dir);
+    s->xa_dir = arena_printf(a, "%s/xa.prepared", s->dir);
     s->relay_page = arena_printf(a, "%s/run/%s.relay", state, name);
     s->sinks_path = arena_printf(a, "%s/run/%s.sinks", state, name);
     instance_init(&s->in, use->module, use->conf, name);

@@ -16,13 +16,14 @@
 #include "relay/identity.h"
 #include "relay/relay.h"
 
-enum { GTID = 162, TABLE_MAP = 19, WRITE_ROWS = 23, XID = 16, QUERY = 2 };
+enum { GTID = 162, TABLE_MAP = 19, WRITE_ROWS = 23, XID = 16, QUERY = 2,
+       XA_PREPARE = 38 };
 
 /* ---- What is fed */
 
 static struct {
-    char             state[64], dir[96], relay_dir[128], page[128];
-    struct relay    *relay;
+    char             state[64], dir[96], relay_dir[128], page[128], xa_dir[128];
+    struct relay    *relay, *killed;
     struct receiver *receiver;
     uint32_t         log_pos;
     uint64_t         seq;
@@ -187,8 +188,10 @@ box_up(int64_t segment)
     assert_int_equal(identity_make(path, id, &in.err), WEIR_OK);
     snprintf(in.relay_dir, sizeof in.relay_dir, "%s/p/relay", in.state);
     snprintf(in.page, sizeof in.page, "%s/run/p.relay", in.state);
+    snprintf(in.xa_dir, sizeof in.xa_dir, "%s/p/xa.prepared", in.state);
     const struct receiver_settings receiver = {
         .max_event = 64 << 20, .retain_bytes = 1 << 20, .page = &in.page_in,
+        .xa_dir = in.xa_dir,
     };
     in.receiver = receiver_new(&receiver);
     struct relay_settings relay = {
@@ -544,6 +547,178 @@ views_do_not_pile_up(void **state)
     box_down();
 }
 
+/* ---- XA: "a" with one row, by MariaDB's log */
+
+static void
+feed_prepare(uint64_t seq, uint32_t i)
+{
+    struct buf b = { 0 };
+
+    add(&b, seq, 8);
+    add(&b, 0, 4);
+    add(&b, 0x40, 1); /* FL_PREPARED_XA */
+    add(&b, 1, 4);
+    add(&b, 1, 1);
+    add(&b, 0, 1);
+    buf_text(&b, "a");
+    FEEDS(GTID, &b);
+    feed_map(10, "t");
+    feed_row(10, i, 10);
+    b.len = 0;
+    add(&b, 0, 1);
+    add(&b, 1, 4);
+    add(&b, 1, 4);
+    add(&b, 0, 4);
+    buf_text(&b, "a");
+    FEEDS(XA_PREPARE, &b);
+    buf_free(&b);
+}
+
+static void
+feed_finish(uint64_t seq, const char *text)
+{
+    feed_gtid(seq);
+    feed_query(text);
+}
+
+/* As after kill -9: what is in the files stays. */
+static void
+reopen(void)
+{
+    struct relay *left = in.relay;
+    uint8_t       id[IDENTITY_BYTES];
+    char          path[160];
+
+    snprintf(path, sizeof path, "%s/p/id", in.state);
+    assert_int_equal(identity_read(path, id, &in.err), WEIR_OK);
+    receiver_free(&in.receiver);
+    const struct receiver_settings receiver = {
+        .max_event = 64 << 20, .retain_bytes = 1 << 20, .page = &in.page_in,
+        .xa_dir = in.xa_dir,
+    };
+    in.receiver = receiver_new(&receiver);
+    struct relay_settings relay = {
+        .dir = in.relay_dir, .page_path = in.page, .segment_size = 1 << 20,
+        .size = 1 << 30, .origin = receiver_origin, .arg = in.receiver,
+    };
+    memcpy(relay.pipeline_id, id, sizeof id);
+    assert_int_equal(relay_open(&relay, &in.relay, &in.err), WEIR_OK);
+    assert_int_equal(receiver_resume(in.receiver, in.relay, in.relay_dir,
+                                     in.page, &in.err), WEIR_OK);
+    in.killed = left;
+    connect_source();
+}
+
+static unsigned
+kept_groups(void)
+{
+    char command[200];
+
+    snprintf(command, sizeof command, "ls %s 2>/dev/null | grep -cvx new",
+             in.xa_dir);
+    FILE *p = popen(command, "r");
+    unsigned n = 99;
+    assert_int_equal(fscanf(p, "%u", &n), 1);
+    pclose(p);
+    return n;
+}
+
+static void
+copy_relay(const char *from, const char *to)
+{
+    char command[400];
+
+    snprintf(command, sizeof command, "cd %s/p && rm -rf %s && cp -a %s %s",
+             in.state, to, from, to);
+    assert_int_equal(system(command), 0);
+}
+
+static void
+got_all(const char *want)
+{
+    struct deliverer *d = start(10, CONF_START_RELAY, false);
+
+    run_all(d);
+    assert_string_equal(out.got, want);
+    deliver_close(&d);
+}
+
+/* Killed between the commit in the relay and the end of the file. */
+static void
+xa_killed_behind_its_commit(void **state)
+{
+    (void)state;
+    box_up(1 << 20);
+    transaction(1, 1, 1, 10);
+    assert_int_equal(feed_xid(), WEIR_OK);
+    feed_prepare(2, 5);
+    publish();
+    assert_int_equal(kept_groups(), 1);
+    feed_finish(3, "XA COMMIT X'61',X'',1");
+    assert_int_equal(relay_publish(in.relay, &in.err), WEIR_OK);
+    assert_int_equal(kept_groups(), 1);
+    reopen();
+    assert_int_equal(kept_groups(), 0);
+    got_all("(1) (5) ");
+    relay_close(&in.killed, false, &in.err);
+    box_down();
+}
+
+/* A power cut took the relay's end with the commit in it: it comes again. */
+static void
+xa_commit_that_was_lost_comes_again(void **state)
+{
+    (void)state;
+    box_up(1 << 20);
+    feed_prepare(1, 5);
+    publish();
+    copy_relay("relay", "before");
+    feed_finish(2, "XA COMMIT X'61',X'',1");
+    assert_int_equal(relay_publish(in.relay, &in.err), WEIR_OK);
+    copy_relay("before", "relay");
+    reopen();
+    assert_int_equal(kept_groups(), 1);
+    feed_finish(2, "XA COMMIT X'61',X'',1");
+    feed_prepare(3, 6); /* the same XID at once: the first has to go */
+    feed_finish(4, "XA COMMIT X'61',X'',1");
+    feed_prepare(5, 7);
+    feed_finish(6, "XA ROLLBACK X'61',X'',1");
+    receiver_look_for_room(in.receiver, &in.err);
+    publish();
+    got_all("(5) (6) ");
+    assert_int_equal(kept_groups(), 0);
+    relay_close(&in.killed, false, &in.err);
+    box_down();
+}
+
+static void
+xa_file_that_is_damaged_stops(void **state)
+{
+    char command[300];
+
+    (void)state;
+    box_up(1 << 20);
+    feed_prepare(1, 5);
+    publish();
+    snprintf(command, sizeof command, "cd %s && truncate -s -8 $(ls | "
+             "grep -vx new)", in.xa_dir);
+    assert_int_equal(system(command), 0);
+    feed_gtid(2);
+    struct buf b = { 0 };
+    add(&b, 0, 8);
+    add(&b, 2, 1);
+    add(&b, 0, 4);
+    buf_text(&b, "db");
+    add(&b, 0, 1);
+    buf_text(&b, "XA COMMIT X'61',X'',1");
+    assert_int_equal(feed(QUERY, &b), WEIR_FATAL);
+    assert_non_null(strstr(in.err.text, "damaged"));
+    assert_int_equal(receiver_disconnected(in.receiver, &in.err), WEIR_OK);
+    got_all("");
+    buf_free(&b);
+    box_down();
+}
+
 int
 main(void)
 {
@@ -555,6 +730,9 @@ main(void)
         cmocka_unit_test(rows_left_out_take_no_memory),
         cmocka_unit_test(last_is_known_behind_statements),
         cmocka_unit_test(views_do_not_pile_up),
+        cmocka_unit_test(xa_killed_behind_its_commit),
+        cmocka_unit_test(xa_commit_that_was_lost_comes_again),
+        cmocka_unit_test(xa_file_that_is_damaged_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
