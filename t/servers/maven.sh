@@ -35,7 +35,7 @@ size_of() { [ -e "$1" ] && stat -c %s "$1" || echo 0; }
 # Says each ten seconds how far it is.  Keeps neither the lock nor stdout.
 report()
 {
-    while sleep 10 2>/dev/null; do
+    while sleep 10 2>/dev/null && kill -0 $$ 2>/dev/null; do
         say "$(($(size_of "$part") / 1000000)) of $megabytes MB"
     done
 }
