@@ -40,7 +40,7 @@ export APT_CONFIG
 
 failed()
 {
-    why=$(grep -E '^(E|W|Err)' "$apt/out" | head -n 1) || :
+    why=$(grep -E '^[EW]: ' "$apt/out" | head -n 1) || :
     cannot "$name: $1: ${why:-no reason given}"
 }
 

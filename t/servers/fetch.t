@@ -142,7 +142,7 @@ $ENV{WEIR_MAVEN} = "$base/altered/";
 cannot('altered', 'tiny-1.0', qr/^tiny-1\.0: .*has not the checksum/);
 is(join(' ', glob "$ENV{WEIR_SERVERS}/download/*"), '', '  and is not kept');
 $ENV{WEIR_DEBIAN} = "$closed/debian";
-cannot('no packages', 'mysql-9.7', qr/^mysql-9\.7: apt-get update for sid: /);
+cannot('no packages', 'mysql-9.7', qr/^mysql-9\.7: apt-get update for sid: .*(?:refused|connect)/);
 write_file("$dir/file", '');
 $ENV{WEIR_SERVERS} = "$dir/file/cache";
 is_deeply([ fetch('tiny-1.0') ], [ 77, "tiny-1.0: $dir/file/cache can't be made" ], 'no cache');
