@@ -195,7 +195,6 @@ take_server(struct coder *c)
     if (!take_uuid(c)) {
         return false;
     }
-    c->in_item = 0;
     bool first = true;
     while (skip_space(c), take(c, ':')) {
         skip_space(c);
@@ -216,7 +215,7 @@ take_server(struct coder *c)
             return false;
         }
     }
-    return c->in_item > 0;
+    return !first && c->in_item > 0;
 }
 
 /* The head: how many items; marked in its first and last byte, with the number

@@ -17,6 +17,7 @@ use POSIX qw(setpgid setsid WNOHANG);
 use Test::More;
 use Time::HiRes qw(time sleep);
 use Weir::Mariadb;
+use Weir::Fetched;
 use Weir::Mysql;
 use Weir::Redis;
 use Weir::Server;
@@ -120,28 +121,48 @@ sub mariadb
     return $db;
 }
 
-# Skips the test where it can't be had.
-sub mysql
+# One of t/servers; skips the test where it can't be had.
+sub fetched
 {
-    my ($self, %option) = @_;
+    my ($self, $class, %option) = @_;
+    my $name = $option{server};
     $ENV{WEIR_SOURCE} or plan(skip_all => 'WEIR_SOURCE is not set; use t/run');
-    eval { Weir::Mysql::fetch($ENV{WEIR_SOURCE}) } or do {
+    eval { Weir::Fetched::fetch($ENV{WEIR_SOURCE}, $name) } or do {
         chomp(my $why = $@);
         $self->finish;
-        plan(skip_all => "no MySQL here: $why");
+        plan(skip_all => "no $name here: $why");
     };
-    my $db = Weir::Mysql->new($self, %option);
+    my $db = $class->new($self, %option);
     push @{ $self->{servers} }, $db;
     return $db;
 }
 
-# The database that the suite is run on: WEIR_SERVER is `mariadb` (default),
-# `mysql`, or `mysql-zstd`, which compresses its transactions.
+# WEIR_SERVER is the database that the suite is run on: `mariadb` (default), this
+# machine's own; `mysql`, the newest of t/servers; or a name there.  With -zstd or
+# -zlib behind it its transactions or rows are compressed.
+sub wanted_server
+{
+    my ($name, $compressed) = ($ENV{WEIR_SERVER} // 'mariadb') =~ /^(.*?)(-zstd|-zlib)?$/;
+    $name = 'mysql-9.7' if $name eq 'mysql';
+    return (server => $name, compressed => defined $compressed);
+}
+
+# The MySQL that is wanted, else the newest.
+sub mysql
+{
+    my ($self, %option) = @_;
+    my %wanted = wanted_server();
+    %wanted = (server => 'mysql-9.7') if $wanted{server} !~ /^mysql-/;
+    return $self->fetched('Weir::Mysql', %wanted, %option);
+}
+
 sub database
 {
     my ($self, %option) = @_;
-    return ($ENV{WEIR_SERVER} // '') =~ /^mysql/ ? $self->mysql(%option)
-        : $self->mariadb(%option);
+    my %wanted = wanted_server();
+    return $self->mysql(%option) if $wanted{server} =~ /^mysql-/;
+    return $self->mariadb(%wanted, %option) if $wanted{server} eq 'mariadb';
+    return $self->fetched('Weir::Fetched', %wanted, %option);
 }
 
 sub redis

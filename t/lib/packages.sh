@@ -7,7 +7,9 @@ BUILD_PACKAGES="autoconf automake libtool make gcc libc6-dev pkg-config perl
     libconfuse-dev libzstd-dev libdeflate-dev libmariadb-dev libhiredis-dev"
 SERVER_PACKAGES="mariadb-server-core mariadb-client redis-tools"
 TEST_PACKAGES="$SERVER_PACKAGES g++ clang libclang-rt-dev llvm libcmocka-dev
-    git xz-utils binutils procps openssl"
+    git xz-utils binutils procps openssl curl unzip"
+# What t/servers needs for those that Debian doesn't have.
+FETCH_PACKAGES="ca-certificates libaio1 libnuma1 libncurses6"
 
 # install_packages NAME...: installs those that are missing, as root; says what
 # to do otherwise.

@@ -19,10 +19,10 @@ my $top    = build_folder();
 my %option;
 GetOptions(\%option, 'only=s', 'budget=f', 'list') && @ARGV <= 1
     or die "usage: t/run [--only NAME] [--budget MIN] [--list]"
-    . " [quick|live|long|bench]\n";
+    . " [quick|live|servers|long|bench]\n";
 my $which = shift // 'all';
-$which =~ /^(?:all|quick|live|long|bench)$/
-    or die "t/run: $which: know only quick, live, long and bench\n";
+$which =~ /^(?:all|quick|live|servers|long|bench)$/
+    or die "t/run: $which: know only quick, live, servers, long and bench\n";
 
 my $long  = $which eq 'long';
 my $seed  = $ENV{WEIR_SEED} //= int(rand(1_000_000_000));
@@ -42,21 +42,36 @@ delete @ENV{grep { /^(?:MAKE|MFLAGS$|DESTDIR$)/ } keys %ENV};
 my @live_folders = ('t/live', 't/reload', 't/fault');
 my $sanitized    = 't/live/20-equality.t';
 
-# What also runs on MySQL, and what of that with its transactions compressed.
-my %on_mysql = (
-    'mysql' => [qw(10-first 20-equality 21-big-row 30-restarts
-        40-connect-checks 41-positions 60-xa 61-schema)],
-    'mysql-zstd' => [qw(20-equality 21-big-row)],
+# Where servers differ: logins, settings, positions, events, definitions.  These
+# run on MySQL too, and on each server by itself (t/run servers).  The rest is
+# between Weir and its own files: once.
+my @spine = qw(10-first 20-equality 21-big-row 30-restarts 40-connect-checks
+    41-positions 44-collations 60-xa 61-schema 64-ddl-backlog);
+my @compressed = qw(20-equality 21-big-row);
+
+# What `t/run servers` runs where: WEIR_SERVER without its ending, and files.
+my @matrix = (
+    (map { [ $_, { '' => \@spine, '-zlib' => \@compressed } ] }
+        qw(mariadb mariadb-11.4 mariadb-11.8)),
+    [ 'mysql-5.5', { '' => ['../servers/too-old'] } ],
+    [ 'mysql-5.6', { '' => \@spine } ],
+    (map { [ $_, { '' => [ @spine, 'source-mysql' ], '-zstd' => \@compressed } ] }
+        qw(mysql-8.0 mysql-9.7)),
 );
+my (%fetched, @table);
 
 # Quickest first; `in` says which of quick, live, long and all it belongs to.
 my @steps = (
-    [ 'gcc-build', 'all quick live long bench', sub { build('gcc') } ],
+    [ 'gcc-build', 'all quick live servers long bench', sub { build('gcc') } ],
     [ 'gcc-check', 'all quick long', sub { make_check('gcc') } ],
     [ 'lint', 'all quick long', sub { tests('gcc', 't/lint') } ],
+    [ 'fetch', 'all quick live servers long',
+        sub { tests('gcc', 't/servers/fetch.t') } ],
     [ 'live', 'all live long', sub { tests('gcc', 't/live') } ],
-    [ 'live-mysql', 'all live long', sub { live_mysql('mysql') } ],
-    [ 'live-mysql-zstd', 'all live long', sub { live_mysql('mysql-zstd') } ],
+    [ 'live-mysql', 'all live long', sub { on_server('mysql-9.7', '', @spine) } ],
+    [ 'live-mysql-zstd', 'all live long',
+        sub { on_server('mysql-9.7', '-zstd', @compressed) } ],
+    (map { my @row = @$_; [ $row[0], 'servers', sub { matrix(@row) } ] } @matrix),
     [ 'contract', 'all live long', sub { tests('gcc', 't/contract/abi.t') } ],
     [ 'reload', 'all live long', sub { tests('gcc', 't/reload') } ],
     [ 'fault', 'all live long', sub { tests('gcc', 't/fault') } ],
@@ -221,6 +236,7 @@ sub live_environment
         WEIR_BUILD  => "$top/$build",
         WEIR_PREFIX => "$top/$build/inst",
         WEIR_CACHE  => "$top/cache",
+        WEIR_FETCH  => 'no',
         PERL5LIB    => "$source/t/lib",
     );
 }
@@ -233,6 +249,7 @@ sub tests
         map { -d "$source/$_" ? sort glob "$source/$_/*.t" : "$source/$_" } @where;
     return 1 if !@files;
     need_build($build) or return note_failure("tests on $build");
+    fetch_server('mysql-9.7') if $which ne 'servers' && grep { m{/t/live/} } @files;
     local %ENV = (%ENV, live_environment($build));
     my $limit   = $long ? 7200 : 600;
     my $harness = TAP::Harness->new(
@@ -257,11 +274,53 @@ sub tests
     return count_parsers($all);
 }
 
-sub live_mysql
+# Fetches a server, once; '' or why it can't be had, which is a skip.
+sub fetch_server
 {
-    my ($server) = @_;
-    local $ENV{WEIR_SERVER} = $server;
-    return tests('gcc', map { "t/live/$_.t" } @{ $on_mysql{$server} });
+    my ($name) = @_;
+    return $fetched{$name} if defined $fetched{$name};
+    return $fetched{$name} = '' if $name eq 'mariadb';
+    my @said = `'$source/t/servers/fetch' '$name'`;
+    return $fetched{$name} = '' if !$?;
+    chomp(my $why = $said[-1] // "t/servers/fetch ended with $?");
+    push @skips, $why;
+    return $fetched{$name} = $why;
+}
+
+# Live tests on a server that isn't the usual one.
+sub on_server
+{
+    my ($name, $compressed, @files) = @_;
+    return 1 if fetch_server($name) ne '';
+    local $ENV{WEIR_SERVER} = $name . $compressed;
+    return tests('gcc', map { "t/live/$_.t" } @files);
+}
+
+# One line of the table.
+sub matrix
+{
+    my ($name, $files) = @_;
+    my ($start, $good, $bad) = (time, $passed, $failed);
+    my $ok = 1;
+    $ok &= on_server($name, $_, @{ $files->{$_} }) for sort keys %$files;
+    push @table, $fetched{$name} ne '' ? sprintf '%-13s SKIP: can\'t be had, see below', $name
+        : sprintf '%-13s %s, %d passed, %d failed, %s', $name, version_of($name),
+        $passed - $good, $failed - $bad, seconds($start);
+    return $ok;
+}
+
+# As the server itself says it.
+sub version_of
+{
+    my ($name) = @_;
+    my $program = $name =~ /^mysql/ ? 'mysqld' : 'mariadbd';
+    my $run = $program;
+    if ($name ne 'mariadb') {
+        chomp(my $tree = `'$source/t/servers/fetch' --have '$name'`);
+        $run = "'$tree/run' $program";
+    }
+    local $ENV{PATH} = "$ENV{PATH}:/usr/sbin";
+    return `$run --no-defaults --version 2>/dev/null` =~ /Ver (\S+)/ ? $1 : 'of no version';
 }
 
 sub wanted_file
@@ -355,10 +414,11 @@ sub run_steps
             not_run($name);
             next;
         }
-        my $start = time;
+        my ($start, $good) = (time, $passed);
         print "== $name\n";
         my $ok = $code->();
-        printf "== %s: %s (%s)\n", $name, $ok ? 'passed' : 'FAILED',
+        printf "== %s: %s (%s)\n", $name,
+            !$ok ? 'FAILED' : $passed > $good ? 'passed' : 'skipped',
             seconds($start);
     }
 }
@@ -371,10 +431,11 @@ sub only_steps
 }
 
 # --only: the steps it names, or those that hold the files it names, and the
-# builds that they need.
+# builds that they need; none: all.
 sub only_wanted
 {
     my @names = only_steps();
+    return undef if !@names && $which eq 'servers';    # names test files
     if (!@names) {
         my %holder = map { m{t/(\w+)/[^/]*$} ? ($1 => 1) : () }
             grep { index($_, $option{only}) >= 0 }
@@ -400,6 +461,7 @@ print "seed $seed (WEIR_SEED=$seed t/run repeats it); builds in $top\n";
 run_steps();
 note_failure('nothing was run') if !$passed && !$failed;
 printf "took %s\n", seconds($begin);
+print map { "$_\n" } @table;
 my %said;
 print map { "skipped: $_\n" } grep { !$said{$_}++ } @skips;
 print map { "FAILED: $_\n" } @failures;

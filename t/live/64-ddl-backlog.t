@@ -5,7 +5,7 @@ use Weir;
 use Weir::Shop;
 
 my $t  = Weir->new;
-my $db = $t->mariadb(cnf => "binlog_row_metadata = NO_LOG\ncharacter_set_server = latin1");
+my $db = $t->database(cnf => "binlog_row_metadata = NO_LOG\ncharacter_set_server = latin1");
 $db->make_weir_user;
 $t->make_dir('files');
 my ($source, $dir) = (shop_source($db), $t->dir);
@@ -27,13 +27,22 @@ sub row
 
 $db->do('CREATE DATABASE shop', 'USE shop', 'CREATE TABLE t (c0 INT PRIMARY KEY, v VARCHAR(9))');
 row('t');
+# Neither 5.6 nor MariaDB before 10.5 has RENAME COLUMN; and with GTIDs 5.6 takes
+# no CREATE TABLE of a SELECT.
+my $old = $db->isa('Weir::Mysql') && $db->release < 800;
+sub renames
+{
+    my ($from, $to, $type) = @_;
+    return $old ? "CHANGE COLUMN $from $to $type" : "RENAME COLUMN $from TO $to";
+}
+
 # Two columns of one type change places and names: nothing but DDL tells.
 for my $i (1 .. 50) {
     my $to = $i % 2 ? 'w' : 'v';
     my $from = $i % 2 ? 'v' : 'w';
-    $db->do($i % 5 == 0 ? "ALTER TABLE t ADD a$i VARCHAR(9), RENAME COLUMN $from TO $to"
+    $db->do($i % 5 == 0 ? "ALTER TABLE t ADD a$i VARCHAR(9), " . renames($from, $to, 'VARCHAR(9)')
         : $i % 5 == 1   ? "ALTER TABLE t CHANGE $from $to VARCHAR(9) FIRST"
-        :                 "ALTER TABLE t RENAME COLUMN $from TO $to, ADD b$i INT FIRST");
+        :                 "ALTER TABLE t " . renames($from, $to, 'VARCHAR(9)') . ", ADD b$i INT FIRST");
     row('t') for 1 .. 20;
 }
 # gh-ost
@@ -51,15 +60,17 @@ row('_g_del');
 $db->do('drop /* gh-ost */ table `shop`.`_g_del`');
 # pt-online-schema-change
 $db->do("CREATE TABLE `shop`.`_p_new` (\n  `id` int(11) NOT NULL,\n  `x` int(11) DEFAULT NULL,\n  PRIMARY KEY (`id`)\n) ENGINE=InnoDB DEFAULT CHARSET=latin1",
-    'CREATE TABLE p (id INT PRIMARY KEY, x INT)', 'ALTER TABLE `shop`.`_p_new` RENAME COLUMN x TO y');
+    'CREATE TABLE p (id INT PRIMARY KEY, x INT)', 'ALTER TABLE `shop`.`_p_new` ' . renames('x', 'y', 'INT'));
 row('p');
 $db->do('RENAME TABLE `shop`.`p` TO `shop`.`_p_old`, `shop`.`_p_new` TO `shop`.`p`');
 row('p');
 $db->do('DROP TABLE IF EXISTS `shop`.`_p_old`');
 # A table made from a SELECT.
-$db->do('CREATE TABLE s AS SELECT id, y AS z FROM p');
-push @want, 's id z';
-row('s');
+if (!$old) {
+    $db->do('CREATE TABLE s AS SELECT id, y AS z FROM p');
+    push @want, 's id z';
+    row('s');
+}
 
 sub names_of
 {
@@ -89,7 +100,7 @@ push @want, 'p id y';
 wait_for('one more', 30, sub { my @have = names_of(); @have >= @want });
 $weir->stop;
 row('p');
-$db->do('ALTER TABLE p RENAME COLUMN y TO yy');
+$db->do('ALTER TABLE p ' . renames('y', 'yy', 'INT'));
 row('p');
 $weir->start;
 wait_for('rows after a restart', 30, sub { my @have = names_of(); @have >= @want });

@@ -138,7 +138,7 @@ like($mysql->run('user=weir', 'tls=verify'), qr/^check -3: .*tls is for TCP/m, '
 # ---- MySQL
 
 SKIP: {
-    my $why = eval { Weir::Mysql::fetch($ENV{WEIR_SOURCE}); '' } // $@;
+    my $why = eval { Weir::Fetched::fetch($ENV{WEIR_SOURCE}, 'mysql-9.7'); '' } // $@;
     chomp $why;
     Test::More::skip("no MySQL here: $why", 13) if $why;
     check_flavour('MySQL', $t->mysql(cnf => $cnf), 'ALTER INSTANCE RELOAD TLS');

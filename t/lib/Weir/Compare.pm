@@ -12,7 +12,7 @@ sub column_sql
     my ($name, $type) = @_;
     my $text = $type =~ /^(?:binary|varbinary|\w*blob)/ ? "`$name`"
         : $type =~ /^bit/   ? "CAST(`$name` + 0 AS CHAR)"
-        : $type =~ /^float/ ? "CAST(CAST(`$name` AS DOUBLE) AS CHAR)"
+        : $type =~ /^float/ ? "CAST(`$name` + 0e0 AS CHAR)"
         : "CONVERT(`$name` USING utf8mb4)";
     return "IFNULL(HEX($text), '~')";
 }

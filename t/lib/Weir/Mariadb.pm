@@ -11,7 +11,8 @@ use Weir::Mariadb::Client;
 
 my $count = 0;
 
-# cnf: more lines for [mysqld].
+# cnf: more lines for [mysqld].  stopped: not started yet.  compressed: its
+# log is.  server: its name in t/servers, if it is one of those.
 sub new
 {
     my ($class, $test, %option) = @_;
@@ -22,6 +23,8 @@ sub new
         dir    => $test->make_dir($name),
         port   => Weir::free_port(),
         cnf    => $option{cnf} // '',
+        server => $option{server},
+        compressed => $option{compressed},
         server_id => 100 + $count,
         user   => scalar getpwuid($>),
     }, $class;
@@ -41,6 +44,7 @@ sub socket { return $_[0]{socket} }
 sub write_cnf
 {
     my ($self) = @_;
+    my $compress = $self->{compressed} ? 'ON' : 'OFF';
     open my $out, '>', "$self->{dir}/my.cnf" or die "my.cnf: $!\n";
     print $out <<"EOT";
 [mysqld]
@@ -66,6 +70,8 @@ max_allowed_packet = 256M
 performance_schema = OFF
 skip_name_resolve = ON
 loose_innodb_use_native_aio = OFF
+log_bin_compress = $compress
+log_bin_compress_min_len = 10
 $self->{cnf}
 EOT
     close $out;

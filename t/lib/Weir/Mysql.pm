@@ -3,51 +3,35 @@
 package Weir::Mysql;
 use strict;
 use warnings;
-use parent -norequire, 'Weir::Mariadb';
+use parent -norequire, 'Weir::Fetched';
 
-our $name = 'mysql-9.7';
-
-# Its folder; dies with the reason if it can't be had.
-sub fetch
-{
-    my ($source) = @_;
-    my $said = `'$source/t/servers/fetch' $name`;
-    die $said if $?;
-    chomp $said;
-    return $said;
-}
-
-# Lines of a my.cnf, "name = value", as options; MariaDB's names of values are
-# taken for MySQL's.
-sub options
+# Of which release: 505, 506, 800, 907.
+sub release
 {
     my ($self) = @_;
-    my @options = (
-        "--server-id=$self->{server_id}", '--gtid-mode=ON',
-        '--enforce-gtid-consistency=ON',  '--character-set-server=utf8mb4',
-        '--sync-binlog=0',                '--innodb-flush-log-at-trx-commit=2',
-        '--innodb-redo-log-capacity=512M', '--max-allowed-packet=256M',
-        '--innodb-use-native-aio=OFF',    '--cte-max-recursion-depth=1000000',
-    );
-    push @options, '--binlog-transaction-compression=ON'
-        if ($ENV{WEIR_SERVER} // '') eq 'mysql-zstd';
-    for my $line (split /\n/, $self->{cnf}) {
-        my ($key, $value) = $line =~ /^\s*(\w+)\s*=\s*(.*?)\s*$/ or next;
-        $value = 'MINIMAL' if $key eq 'binlog_row_metadata' && $value eq 'NO_LOG';
-        push @options, "--$key=$value";
-    }
-    return @options;
+    my ($major, $minor) = $self->{server} =~ /-(\d+)\.(\d+)/;
+    return 100 * $major + $minor;
 }
 
-sub write_cnf { return }
-sub make_data { return }
-
-sub launch
+sub own_options
 {
     my ($self) = @_;
-    my $source = $ENV{WEIR_SOURCE} or die "WEIR_SOURCE is not set\n";
-    return $self->{test}->spawn("$self->{dir}/out", "$source/t/servers/start",
-        $name, $self->{dir}, $self->{port}, $self->options);
+    return () if $self->release < 506;
+    return $self->release < 800
+        ? ('--gtid-mode=ON', '--enforce-gtid-consistency', '--log-slave-updates',
+            '--innodb-log-file-size=256M')
+        : ('--gtid-mode=ON', '--enforce-gtid-consistency=ON',
+            '--innodb-redo-log-capacity=512M');
+}
+
+sub compression { return '--binlog-transaction-compression=ON' }
+
+# MariaDB's names of values are taken for MySQL's; 5.6 logs no metadata.
+sub cnf_options
+{
+    my ($self) = @_;
+    return map { s/^(?=binlog_row_metadata=)/loose-/r }
+        map { s/^(binlog_row_metadata=)NO_LOG/$1MINIMAL/r } $self->SUPER::cnf_options;
 }
 
 sub rights { return 'REPLICATION SLAVE, REPLICATION CLIENT, SELECT' }
@@ -55,14 +39,22 @@ sub gtid_pattern { return qr/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:\d+$/ 
 sub gtids { my ($self) = @_; return $self->value('SELECT @@GLOBAL.gtid_executed') =~ s/\\n//gr }
 
 # File and offset of the binlog's end.
-sub place { my ($self) = @_; return ($self->rows('SHOW BINARY LOG STATUS'))[0] }
+sub place
+{
+    my ($self) = @_;
+    my $log = $self->release < 802 ? 'MASTER' : 'BINARY LOG';
+    return ($self->rows("SHOW $log STATUS"))[0];
+}
 
 # Numbers from 1 up, as a table to select `seq` from.
 sub sequence
 {
     my ($self, $n) = @_;
-    return "(WITH RECURSIVE n AS (SELECT 1 AS seq UNION ALL SELECT seq + 1"
-        . " FROM n WHERE seq < $n) SELECT seq FROM n) AS numbers";
+    my $digits = join ' UNION ALL ', 'SELECT 0 AS n', map { "SELECT $_" } 1 .. 9;
+    my @places = ('a' .. 'z')[0 .. length($n) - 1];
+    my $sum = join ' + ', 1, map { 10**$_ . " * $places[$_].n" } 0 .. $#places;
+    return "(SELECT $sum AS seq FROM " . join(', ', map { "($digits) AS $_" } @places)
+        . " HAVING seq <= $n ORDER BY seq) AS numbers";
 }
 
 sub columns_come_and_go { return 0 }
