@@ -195,6 +195,7 @@ take_server(struct coder *c)
     if (!take_uuid(c)) {
         return false;
     }
+    item_end(c); /* of the server before */
     c->in_item = 0;
     bool first = true;
     while (skip_space(c), take(c, ':')) {
