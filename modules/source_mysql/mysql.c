@@ -354,18 +354,28 @@ judge(struct source *src, const struct difference *d, struct weir_err *err)
 }
 
 static enum weir_status
-verify_gtids(struct source *src, struct weir_err *err)
+check_form(struct source *src, struct weir_err *err)
 {
-    struct difference d = { 0 };
-    unsigned char    *code;
-    size_t            len;
+    unsigned char *code;
+    size_t         len;
 
     if (!gtid_code_make(str_of(src->at.gtid), &code, &len)) {
         return weir_fail(err, WEIR_FATAL, "\"%.200s\" is no set of MySQL's "
                          "GTIDs, and %s is a MySQL", src->at.gtid, src->name);
     }
     free(code);
-    enum weir_status st = compare_patiently(src, &d, err);
+    return WEIR_OK;
+}
+
+static enum weir_status
+verify_gtids(struct source *src, struct weir_err *err)
+{
+    struct difference d = { 0 };
+    enum weir_status  st = check_form(src, err);
+
+    if (st == WEIR_OK) {
+        st = compare_patiently(src, &d, err);
+    }
     if (st == WEIR_OK) {
         st = judge(src, &d, err);
     }
@@ -410,7 +420,10 @@ mysql_compare(struct source *src, bool *by_gtid, struct position *lacks,
     if (!*by_gtid) {
         return st;
     }
-    st = compare_patiently(src, &d, err);
+    st = check_form(src, err);
+    if (st == WEIR_OK) {
+        st = compare_patiently(src, &d, err);
+    }
     if (st == WEIR_OK) {
         set_gtids(lacks, str_of(d.unknown.gtid));
     }

@@ -55,8 +55,8 @@ static const struct weir_directive directives[] = {
              .help = "a file with our own certificate, if the server wants it"),
     WEIR_STR(T, tls_key, .value = "", .help = "a file with its key"),
     WEIR_INT(T, server_id, .value = "0", .min = 0, .max = UINT32_MAX,
-             .help = "ours, unlike any other replica's; 0: made from machine "
-                     "and pipeline"),
+             .help = "ours, unlike any other replica's; 0: made from machine, "
+                     "state directory and pipeline"),
     WEIR_STR(T, start, .value = "now",
              .help = "now, earliest, gtid:SET or file:bin.000007:4, if there "
                      "is no state"),
@@ -209,6 +209,8 @@ derive_server_id(struct weir_instance *in)
         h = hash_more(h, text, strlen(text));
     }
     h = hash_more(h, weir_name(in), strlen(weir_name(in)));
+    /* Two Weirs of one machine may have a pipeline of that name each. */
+    h = hash_more(h, weir_dir(in), strlen(weir_dir(in)));
     return h | 0x80000000u; /* people number their servers from below */
 }
 
