@@ -19,6 +19,22 @@ my $weir = $t->weir;
 my $file = $weir->dir . '/files/t.jsonl';
 my $hosts = join ', ', map { '"127.0.0.1:' . $_->port . '"' } $first, $second;
 mkdir $weir->dir . '/files';
+
+# What makes no sense is said at the test.
+for my $case (
+    [ 'hosts = {"db1", "db1:3306"}', qr/stands there twice/ ],
+    [ 'hosts = {"db1", "localhost"}', qr/write 127\.0\.0\.1/ ],
+    [ 'hosts = {"db1:0"}', qr/is none of db1, db1:3306/ ],
+    [ 'hosts = {"[::1", "db2"}', qr/is none of db1, db1:3306/ ],
+    [ 'hosts = {"db1", "db2"}  host = "db3"', qr/takes the place of host/ ],
+    [ 'hosts = {"db1", "db2"}  start = "file:bin.000001:4"', qr/mean nothing on another/ ],
+    )
+{
+    $weir->write_config("pipeline shop { source { mysql { user = \"weir\"  $case->[0] } } }");
+    my ($exit, $said) = $weir->command('-t');
+    ok($exit != 0 && $said =~ $case->[1], $case->[0]) or diag "$exit $said";
+}
+
 $weir->write_config(<<"EOT");
 pipeline shop {
     source { mysql { hosts = {$hosts}  user = "weir"  password = "secret"
