@@ -13,7 +13,7 @@
 
 #include <weir/module.h>
 
-enum { PAGE_MAGIC = 0x31505257, PAGE_TEXTS = 5 }; /* "WRP1" */
+enum { PAGE_MAGIC = 0x31505257, PAGE_TEXTS = 6 }; /* "WRP1" */
 
 enum page_state {
     PAGE_STARTING,  /* opening, restoring */
@@ -33,6 +33,7 @@ enum page_text {
     PAGE_FILE,     /* the source's log file of that position */
     PAGE_WRITING,  /* table and position of the batch being written */
     PAGE_MODULE,   /* "redis 0.1.0" */
+    PAGE_SERVER,   /* "db2:3306 (10.11.6-MariaDB)"; the source's */
 };
 
 struct page_text_field { char text[1024]; };

@@ -149,7 +149,7 @@ read_worker(struct arena *a, const char *path, struct status_worker *w,
     struct worker_page *page;
     struct weir_err     err;
 
-    w->gtid = w->file = w->module = "";
+    w->gtid = w->file = w->module = w->server = "";
     if (page_open(path, false, &page, &err) != WEIR_OK) {
         w->why = arena_strdup(a, err.text);
         w->lag_usec = -1;
@@ -160,6 +160,7 @@ read_worker(struct arena *a, const char *path, struct status_worker *w,
     w->gtid = get_text(a, page, PAGE_GTID);
     w->file = get_text(a, page, PAGE_FILE);
     w->module = get_text(a, page, PAGE_MODULE);
+    w->server = get_text(a, page, PAGE_SERVER);
     const char *reason = get_text(a, page, PAGE_REASON);
     page_close(page);
     w->silent = w->page.pid
@@ -288,6 +289,9 @@ print_relay(const struct status_worker *source)
         status_bytes(of, size);
         printf(": relay %s of %s (%.0f %%)", used, size,
                100.0 * (double)source->page.relay_used / (double)of);
+    }
+    if (source->server && source->server[0]) {
+        printf("%s from %s", of ? "," : ":", source->server);
     }
     printf("\n");
 }

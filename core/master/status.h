@@ -13,7 +13,7 @@ struct status_worker {
     const char        *pipeline, *sink; /* sink NULL: the source */
     struct worker_page page;            /* a copy; texts are taken under lock */
     bool               has_page;
-    const char        *gtid, *file, *module;
+    const char        *gtid, *file, *module, *server;
     const char        *why;      /* what keeps it, and what to do; or "" */
     int64_t            lag_usec; /* -1: not known yet */
     uint64_t           behind;   /* a sink: bytes of the relay before it */

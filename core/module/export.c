@@ -260,6 +260,23 @@ weir_feed_server(struct weir_instance *in, struct weir_str id,
 }
 
 enum weir_status
+weir_feed_host(struct weir_instance *in, struct weir_str name,
+               struct weir_str id, struct weir_str version, bool covers,
+               struct weir_err *err)
+{
+    assert(in->feed);
+    return in->feed->host(in->arg, name, id, version, covers, err);
+}
+
+enum weir_status
+weir_feed_diverged(struct weir_instance *in, struct weir_str name,
+                   struct weir_str executed, struct weir_err *err)
+{
+    assert(in->feed);
+    return in->feed->diverged(in->arg, name, executed, err);
+}
+
+enum weir_status
 weir_feed_position(struct weir_instance *in, struct weir_str gtid_set,
                    struct weir_str file, uint64_t offset, struct weir_err *err)
 {

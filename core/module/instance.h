@@ -36,6 +36,12 @@ struct table_plan {
 struct feed_ops {
     enum weir_status (*server)(void *arg, struct weir_str id,
                                struct weir_str version, struct weir_err *err);
+    enum weir_status (*host)(void *arg, struct weir_str name,
+                             struct weir_str id, struct weir_str version,
+                             bool covers, struct weir_err *err);
+    enum weir_status (*diverged)(void *arg, struct weir_str name,
+                                 struct weir_str executed,
+                                 struct weir_err *err);
     enum weir_status (*position)(void *arg, struct weir_str gtid_set,
                                  struct weir_str file, uint64_t offset,
                                  struct weir_err *err);

@@ -83,6 +83,8 @@ struct receiver {
     uint64_t        floor_offset;
     bool            positioned; /* the source has said where it begins */
     bool            need_origin; /* executed set unknown: take the file's */
+    bool            moved; /* to another server, and not noted yet */
+    char           *dir, *page_path; /* the relay's, for its reading end */
     bool            full;
     bool            behind; /* a definition could not be proved in time: those
                                that can be done without are not asked for */
@@ -212,6 +214,20 @@ int place_compare(struct weir_str file, uint64_t offset, struct weir_str other,
 void floor_set(struct receiver *r);
 bool floor_is_above(const struct receiver *r);
 void floor_restore(struct receiver *r);
+
+/* server.c: whom the source has reached; and, once the position is known, a
+ * segment of its own for what another server sends. */
+enum weir_status server_feed(void *arg, struct weir_str id,
+                             struct weir_str version, struct weir_err *err);
+enum weir_status server_feed_host(void *arg, struct weir_str name,
+                                  struct weir_str id, struct weir_str version,
+                                  bool covers, struct weir_err *err);
+enum weir_status server_settle(struct receiver *r, struct weir_err *err);
+
+/* diverged.c: FATAL, with what the relay has and that server lacks. */
+enum weir_status diverged_feed(void *arg, struct weir_str name,
+                               struct weir_str executed,
+                               struct weir_err *err);
 
 /* receiver.c */
 void position_copy(struct position *to, const struct position *from);

@@ -66,6 +66,8 @@ receiver_free(struct receiver **rp)
     buf_free(&r->payload);
     buf_free(&r->server_id);
     buf_free(&r->server_version);
+    free(r->dir);
+    free(r->page_path);
     buf_free(&r->floor_file);
     arena_free(&r->call);
     free(r);
@@ -208,32 +210,6 @@ feed_flush(void *arg, struct weir_err *err)
 }
 
 static enum weir_status
-feed_server(void *arg, struct weir_str id, struct weir_str version,
-            struct weir_err *err)
-{
-    struct receiver *r = arg;
-
-    const bool other =
-        r->server_id.len && id.len && !str_eq(buf_view(&r->server_id), id);
-    if (other && r->set.adopt) {
-        log_warn("goes on with another server, as adopt = on says: %.*s",
-                 STR_ARG(id));
-    } else if (other) {
-        return weir_fail(
-            err, WEIR_FATAL,
-            "another server answers: \"%.*s\" (version %.*s), and what was "
-            "read so far came from \"%.*s\".  If its log continues the old "
-            "one's, set adopt = on in the pipeline once; else begin anew with "
-            "an empty state directory",
-            STR_ARG(id), STR_ARG(version), STR_ARG(buf_view(&r->server_id)));
-    }
-    r->server_id.len = r->server_version.len = 0;
-    buf_str(&r->server_id, id);
-    buf_str(&r->server_version, version);
-    return WEIR_OK;
-}
-
-static enum weir_status
 feed_position(void *arg, struct weir_str gtid_set, struct weir_str file,
               uint64_t offset, struct weir_err *err)
 {
@@ -257,10 +233,14 @@ feed_position(void *arg, struct weir_str gtid_set, struct weir_str file,
                  gtid_set.len ? ", " : "", STR_ARG(file),
                  (unsigned long long)offset);
         r->need_origin = gtid_set_empty(r->at.gtids);
-    } else if (file.len) {
+    } else if (file.len || r->moved) { /* files are of one server only */
         r->at.file.len = 0;
         buf_str(&r->at.file, file);
         r->at.offset = offset;
+    }
+    const enum weir_status moved = server_settle(r, err);
+    if (moved != WEIR_OK) {
+        return moved;
     }
     r->positioned = true;
     floor_set(r);
@@ -601,7 +581,9 @@ feed_binlog(void *arg, const void *event, size_t len, struct weir_err *err)
 }
 
 const struct feed_ops receiver_feed_ops = {
-    .server = feed_server,
+    .server = server_feed,
+    .host = server_feed_host,
+    .diverged = diverged_feed,
     .position = feed_position,
     .binlog = feed_binlog,
     .flush = feed_flush,

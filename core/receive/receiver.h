@@ -33,6 +33,7 @@ struct receiver_settings {
      * has grown by `retain_bytes`.  Sets *full while what sinks still need
      * fills the relay. */
     enum weir_status (*retain)(void *arg, bool *full, struct weir_err *err);
+    const char *diverged; /* the file that lists what another server lacks */
     bool  adopt; /* another server may go on where the last one ended */
     void *arg;
 };

@@ -142,6 +142,8 @@ receiver_resume(struct receiver *r, struct relay *relay, const char *dir,
     struct follower *f;
 
     r->relay = relay;
+    r->dir = xstrdup(dir);
+    r->page_path = xstrdup(page_path);
     /* The source worker reads its own relay as any sink does, in slot 0, whose
      * sleeping word is only set while a follower waits: this one never does. */
     enum weir_status st = follower_open(dir, page_path, 0, &f, err);

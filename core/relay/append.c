@@ -284,6 +284,19 @@ relay_reserve(struct relay *r, size_t bytes, int nframes, uint64_t *segment,
     return WEIR_OK;
 }
 
+enum weir_status
+relay_break(struct relay *r, struct weir_err *err)
+{
+    assert(r->end == r->committed || r->fd == -1);
+    if (r->fd == -1 ||
+        in_file(r, r->end) <= writer_open_segment(r)->header_len) {
+        return WEIR_OK;
+    }
+    const enum weir_status st = next_segment(r, err);
+    return st == WEIR_OK ? st
+                         : weir_wrap(err, st, "new segment of the relay");
+}
+
 /* ---- Appending */
 
 static enum weir_status

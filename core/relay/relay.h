@@ -72,6 +72,9 @@ enum weir_status relay_append(struct relay *r, enum frame_type type,
                               uint8_t flags, const struct iovec *parts,
                               int nparts, uint64_t *offset,
                               struct weir_err *err);
+/* What is appended next stands in a segment of its own, whose origin is asked
+ * for now.  Not within a transaction. */
+enum weir_status relay_break(struct relay *r, struct weir_err *err);
 /* What was appended is whole. */
 void relay_commit(struct relay *r);
 /* Takes back what was appended since the last relay_commit(): truncates, so

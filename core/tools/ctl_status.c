@@ -32,6 +32,9 @@ put_worker(struct buf *out, const struct status_worker *w)
     ctl_text(out, "why", str_of(w->why));
     ctl_int(out, "pid", p->pid);
     ctl_text(out, "module", str_of(w->module));
+    if (!w->sink) {
+        ctl_text(out, "server", str_of(w->server ? w->server : ""));
+    }
     ctl_text(out, "gtid", str_of(w->gtid));
     ctl_text(out, "file", str_of(w->file));
     ctl_uint(out, "file_offset", p->file_offset);

@@ -238,6 +238,7 @@ begin(struct source_worker *s, struct weir_err *err)
         .page = s->w.page,
         .describe = p->source.module->describe ? describe : NULL,
         .retain = retain,
+        .diverged = arena_printf(&s->w.arena, "%s/diverged", s->dir),
         .adopt = p->adopt,
         .arg = s,
     };

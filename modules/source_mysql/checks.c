@@ -19,6 +19,7 @@ struct findings {
     struct source *src;
     unsigned       errors;
     bool           my_cnf, grant; /* which remedy is to be printed */
+    bool           log_updates;   /* my.cnf with log_slave_updates */
     char           sum[200];      /* "log_bin is OFF, ..." */
 };
 
@@ -85,6 +86,22 @@ settings_read(struct source *src, struct settings *out, struct weir_err *err)
     return st;
 }
 
+/* What going on with another host takes. */
+static void
+check_movable(struct findings *f, const struct settings *s)
+{
+    if (f->src->flavour == &flavour_mysql && strcmp(s->gtid_mode, "ON") != 0) {
+        find_error(f, "gtid_mode is %s, and several hosts need GTIDs",
+                   s->gtid_mode);
+        f->my_cnf = true;
+    }
+    if (*s->replica_of && strcmp(s->log_updates, "ON") != 0) {
+        find_error(f, "log_slave_updates is %s: what it replicated is not in "
+                   "its binlog", s->log_updates);
+        f->my_cnf = f->log_updates = true;
+    }
+}
+
 static void
 check_settings(struct findings *f, const struct settings *s)
 {
@@ -98,6 +115,9 @@ check_settings(struct findings *f, const struct settings *s)
     if (*s->format && strcmp(s->format, "ROW") != 0) {
         find_error(f, "binlog_format is %s, not ROW", s->format);
         f->my_cnf = true;
+    }
+    if (f->src->nhosts > 1) {
+        check_movable(f, s);
     }
     snprintf(text, sizeof text, "%lu", (unsigned long)ours);
     if (strcmp(s->server_id, text) == 0) {
@@ -210,6 +230,24 @@ check_monitor(struct findings *f, struct weir_err *err)
     return WEIR_OK;
 }
 
+/* One of several hosts is asked whether it is a replica. */
+static enum weir_status
+check_replica_right(struct findings *f, struct weir_err *err)
+{
+    struct result          r;
+    const enum weir_status st = conn_query(
+        &f->src->dump, f->src->flavour->replication(f->src), &r, err);
+
+    result_free(&r);
+    if (st == WEIR_OK || f->src->stopping ||
+        mysql_errno(f->src->dump.mysql) != ER_SPECIFIC_ACCESS_DENIED_ERROR) {
+        return st;
+    }
+    find_error(f, "the right SLAVE MONITOR, for several hosts, is missing");
+    f->grant = true;
+    return WEIR_OK;
+}
+
 /* SELECT on anything will do: which tables are wanted, only the sinks know.
  * What PUBLIC may do is what everybody may do with `test`. */
 static bool
@@ -248,7 +286,7 @@ check_select(struct findings *f, const struct settings *s,
 /* ---- What to do */
 
 static void
-say_my_cnf(struct source *src, const struct settings *s)
+say_my_cnf(struct source *src, const struct settings *s, bool log_updates)
 {
     weir_log(src->in, WEIR_ERROR,
              "in my.cnf of %s, which is then to be started again:", src->name);
@@ -265,6 +303,9 @@ say_my_cnf(struct source *src, const struct settings *s)
     weir_log(src->in, WEIR_ERROR, "binlog_row_image = FULL");
     if (*s->metadata) {
         weir_log(src->in, WEIR_ERROR, "binlog_row_metadata = FULL");
+    }
+    if (log_updates) {
+        weir_log(src->in, WEIR_ERROR, "log_slave_updates = ON");
     }
     if (src->flavour == &flavour_mysql) {
         weir_log(src->in, WEIR_ERROR, "gtid_mode = ON");
@@ -289,9 +330,11 @@ say_grant(struct source *src)
         *at = '\0';
     }
     weir_log(src->in, WEIR_ERROR,
-             "as its administrator: GRANT SELECT, REPLICATION SLAVE, %s ON "
+             "as its administrator: GRANT SELECT, REPLICATION SLAVE, %s%s ON "
              "*.* TO '%s'@'%s';",
              src->flavour->monitor(src),
+             src->nhosts > 1 && src->flavour == &flavour_mariadb
+                 ? ", SLAVE MONITOR" : "",
              *account ? account : src->conf->user, at ? at + 1 : "%");
 }
 
@@ -303,6 +346,9 @@ check_rights(struct findings *f, const struct settings *s,
 
     if (st == WEIR_OK) {
         st = check_monitor(f, err);
+    }
+    if (st == WEIR_OK && f->src->nhosts > 1) {
+        st = check_replica_right(f, err);
     }
     if (st == WEIR_OK) {
         st = check_select(f, s, err);
@@ -327,7 +373,7 @@ checks_run(struct source *src, struct weir_err *err)
     }
     warn_settings(src, &s);
     if (f.my_cnf) {
-        say_my_cnf(src, &s);
+        say_my_cnf(src, &s, f.log_updates);
     }
     if (f.grant) {
         say_grant(src);

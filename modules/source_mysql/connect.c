@@ -227,8 +227,8 @@ connect_with(struct conn *c, const char *password, struct weir_err *err)
 
     /* A host of NULL or "localhost" is the socket, given or the default. */
     int status = mysql_real_connect_start(
-        &done, c->mysql, socket ? NULL : conf->host, conf->user, password,
-        NULL, (unsigned)conf->port, socket, CLIENT_REMEMBER_OPTIONS);
+        &done, c->mysql, socket ? NULL : c->src->host, conf->user, password,
+        NULL, (unsigned)c->src->port, socket, CLIENT_REMEMBER_OPTIONS);
     while (status) {
         status = mysql_real_connect_cont(&done, c->mysql,
                                          conn_wait(c, status, deadline));

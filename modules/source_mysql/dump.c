@@ -244,6 +244,6 @@ dump_stream(struct source *src, struct weir_err *err)
         if (st != WEIR_OK) {
             return st;
         }
-        fed = true;
+        fed = src->fed = true;
     }
 }

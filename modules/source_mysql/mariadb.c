@@ -151,26 +151,36 @@ mariadb_locate(struct source *src, struct conn *c, enum start_kind kind,
 
 /* ---- Whether it can go on behind a position */
 
-/* FATAL if the server has not executed `ours`: by what it says of the last
- * transaction of each domain and server.  A server asked for a dump lets a
- * domain pass that it knows nothing of, and so all of them after a RESET
- * MASTER (10.11: check_slave_start_position() of sql/sql_repl.cc). */
+/* By what it says of the last transaction of each domain and server.  A server
+ * asked for a dump lets a domain pass that it knows nothing of, and so all of
+ * them after a RESET MASTER (10.11: check_slave_start_position() of
+ * sql/sql_repl.cc).  `*same`: its last of that domain and server, or NULL. */
+static bool
+is_known(struct gtid ours, const struct gtid_list *state,
+         const struct gtid **same, bool *domain)
+{
+    *same = NULL;
+    *domain = false;
+    for (size_t i = 0; i < state->n; i++) {
+        *domain |= state->items[i].domain == ours.domain;
+        if (state->items[i].domain == ours.domain &&
+            state->items[i].server == ours.server) {
+            *same = &state->items[i];
+        }
+    }
+    return *same && (*same)->seq >= ours.seq;
+}
+
+/* FATAL if the server has not executed `ours`. */
 static enum weir_status
 verify_known(struct source *src, struct gtid ours,
              const struct gtid_list *state, const char *state_text,
              struct weir_err *err)
 {
-    const struct gtid *same = NULL;
-    bool               domain = false;
+    const struct gtid *same;
+    bool               domain;
 
-    for (size_t i = 0; i < state->n; i++) {
-        domain |= state->items[i].domain == ours.domain;
-        if (state->items[i].domain == ours.domain &&
-            state->items[i].server == ours.server) {
-            same = &state->items[i];
-        }
-    }
-    if (same && same->seq >= ours.seq) {
+    if (is_known(ours, state, &same, &domain)) {
         return WEIR_OK;
     }
     return weir_fail(
@@ -289,6 +299,71 @@ mariadb_verify(struct source *src, struct weir_err *err)
     return *src->at.gtid ? verify_gtid(src, err) : server_has_file(src, err);
 }
 
+static enum weir_status
+mariadb_executed(struct source *src, struct position *out,
+                 struct weir_err *err)
+{
+    return variable_read(&src->dump, "gtid_binlog_state", out, err);
+}
+
+static void
+note_lacks(const struct gtid_list *ours, const struct gtid_list *known,
+           struct position *lacks)
+{
+    const struct gtid *same;
+    bool               domain;
+    char              *text = NULL;
+    size_t             len;
+    FILE *const        out = open_memstream(&text, &len);
+
+    if (!out) {
+        abort();
+    }
+    for (size_t i = 0; i < ours->n; i++) {
+        const struct gtid g = ours->items[i];
+        if (!is_known(g, known, &same, &domain)) {
+            fprintf(out, "%s%" PRIu32 "-%" PRIu32 "-%" PRIu64,
+                    ftell(out) > 0 ? "," : "", g.domain, g.server, g.seq);
+        }
+    }
+    if (fclose(out) != 0) {
+        abort();
+    }
+    position_set(lacks, (struct weir_str){ text, len },
+                 (struct weir_str){ "", 0 }, 0);
+    free(text);
+}
+
+static enum weir_status
+mariadb_compare(struct source *src, bool *by_gtid, struct position *lacks,
+                struct weir_err *err)
+{
+    struct position  state = { 0 };
+    struct gtid_list ours = { 0 }, known = { 0 };
+    enum weir_status st = mariadb_executed(src, &state, err);
+
+    *by_gtid = true;
+    if (st == WEIR_OK &&
+        !gtid_list_parse((struct weir_str){ src->at.gtid,
+                                            strlen(src->at.gtid) }, &ours)) {
+        st = weir_fail(err, WEIR_FATAL, "\"%.200s\" is no list of MariaDB "
+                       "GTIDs, and %s is a MariaDB", src->at.gtid, src->name);
+    } else if (st == WEIR_OK &&
+               !gtid_list_parse((struct weir_str){ state.gtid,
+                                                   strlen(state.gtid) },
+                                &known)) {
+        st = weir_fail(err, WEIR_RETRY, "%s gives as its GTIDs \"%.100s\"",
+                       src->name, state.gtid);
+    }
+    if (st == WEIR_OK) {
+        note_lacks(&ours, &known, lacks);
+    }
+    gtid_list_free(&ours);
+    gtid_list_free(&known);
+    position_clear(&state);
+    return st;
+}
+
 /* ---- The dump */
 
 static enum weir_status
@@ -380,6 +455,13 @@ mariadb_monitor(const struct source *src)
                                               : "REPLICATION CLIENT";
 }
 
+static const char *
+mariadb_replication(const struct source *src)
+{
+    (void)src;
+    return "SHOW ALL SLAVES STATUS";
+}
+
 const struct flavour flavour_mariadb = {
     .name = "MariaDB",
     .major = 10,
@@ -389,6 +471,9 @@ const struct flavour flavour_mariadb = {
     .replicas = "SHOW SLAVE HOSTS",
     .status = mariadb_status,
     .monitor = mariadb_monitor,
+    .replication = mariadb_replication,
+    .executed = mariadb_executed,
+    .compare = mariadb_compare,
     .identify = mariadb_identify,
     .locate = mariadb_locate,
     .verify = mariadb_verify,

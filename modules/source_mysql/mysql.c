@@ -302,6 +302,21 @@ wait_executed(struct source *src, const char *gtids, struct weir_err *err)
 }
 
 static enum weir_status
+compare_patiently(struct source *src, struct difference *d,
+                  struct weir_err *err)
+{
+    enum weir_status st = compare_sets(src, d, err);
+
+    if (st == WEIR_OK && *d->unknown.gtid) {
+        st = wait_executed(src, d->unknown.gtid, err);
+        if (st == WEIR_OK) {
+            st = compare_sets(src, d, err);
+        }
+    }
+    return st;
+}
+
+static enum weir_status
 fail_purged(struct source *src, const char *missing, struct weir_err *err)
 {
     char at[120];
@@ -339,23 +354,27 @@ judge(struct source *src, const struct difference *d, struct weir_err *err)
 }
 
 static enum weir_status
-verify_gtids(struct source *src, struct weir_err *err)
+check_form(struct source *src, struct weir_err *err)
 {
-    struct difference d = { 0 };
-    unsigned char    *code;
-    size_t            len;
+    unsigned char *code;
+    size_t         len;
 
     if (!gtid_code_make(str_of(src->at.gtid), &code, &len)) {
         return weir_fail(err, WEIR_FATAL, "\"%.200s\" is no set of MySQL's "
                          "GTIDs, and %s is a MySQL", src->at.gtid, src->name);
     }
     free(code);
-    enum weir_status st = compare_sets(src, &d, err);
-    if (st == WEIR_OK && *d.unknown.gtid) {
-        st = wait_executed(src, d.unknown.gtid, err);
-        if (st == WEIR_OK) {
-            st = compare_sets(src, &d, err);
-        }
+    return WEIR_OK;
+}
+
+static enum weir_status
+verify_gtids(struct source *src, struct weir_err *err)
+{
+    struct difference d = { 0 };
+    enum weir_status  st = check_form(src, err);
+
+    if (st == WEIR_OK) {
+        st = compare_patiently(src, &d, err);
     }
     if (st == WEIR_OK) {
         st = judge(src, &d, err);
@@ -373,6 +392,45 @@ static bool
 goes_by_gtids(const struct source *src, bool on)
 {
     return on && *src->at.gtid && !(src->by_file && *src->at.file);
+}
+
+static enum weir_status
+mysql_executed(struct source *src, struct position *out, struct weir_err *err)
+{
+    struct result          r;
+    const enum weir_status st =
+        conn_row(&src->dump, "SELECT @@GLOBAL.gtid_executed", 1, &r, err);
+
+    if (st == WEIR_OK) {
+        set_gtids(out, result_str(&r, 0));
+        result_free(&r);
+    }
+    return st;
+}
+
+static enum weir_status
+mysql_compare(struct source *src, bool *by_gtid, struct position *lacks,
+              struct weir_err *err)
+{
+    struct difference d = { 0 };
+    bool              on;
+    enum weir_status  st = read_gtid_mode(src, &on, err);
+
+    *by_gtid = st == WEIR_OK && goes_by_gtids(src, on);
+    if (!*by_gtid) {
+        return st;
+    }
+    st = check_form(src, err);
+    if (st == WEIR_OK) {
+        st = compare_patiently(src, &d, err);
+    }
+    if (st == WEIR_OK) {
+        set_gtids(lacks, str_of(d.unknown.gtid));
+    }
+    position_clear(&d.unknown);
+    position_clear(&d.purged);
+    position_clear(&d.ours);
+    return st;
 }
 
 static enum weir_status
@@ -493,7 +551,7 @@ mysql_explain(struct source *src, const char *reason, struct weir_err *err)
     }
     /* gtid_mode was switched.  The place that was reached is exact, if it is
      * the same server's. */
-    if (strstr(reason, "anonymous transaction") &&
+    if (strstr(reason, "anonymous transaction") && src->nhosts < 2 &&
         src->conf->identity != IDENTITY_NONE) {
         src->by_file = true;
         return weir_fail(err, WEIR_RETRY, "%s has transactions without GTIDs "
@@ -512,6 +570,15 @@ mysql_explain(struct source *src, const char *reason, struct weir_err *err)
     return server_refused(src, reason, err);
 }
 
+static const char *
+mysql_replication(const struct source *src)
+{
+    /* The new name came with 8.0.22, the old one went with 8.4. */
+    return src->major > 8 || (src->major == 8 && src->minor >= 2)
+               ? "SHOW REPLICA STATUS"
+               : "SHOW SLAVE STATUS";
+}
+
 const struct flavour flavour_mysql = {
     .name = "MySQL",
     .major = 5,
@@ -522,6 +589,9 @@ const struct flavour flavour_mysql = {
     .replicas = "SHOW REPLICAS",
     .status = mysql_status,
     .monitor = mysql_monitor,
+    .replication = mysql_replication,
+    .executed = mysql_executed,
+    .compare = mysql_compare,
     .identify = mysql_identify,
     .locate = mysql_locate,
     .verify = mysql_verify,

@@ -32,6 +32,9 @@ static const struct weir_name tls_names[] = {
 static const struct weir_directive directives[] = {
     WEIR_STR(T, host, .value = "localhost",
              .help = "the server; localhost means its unix socket"),
+    WEIR_LIST(T, hosts,
+              .help = "several, as db1 or db1:3306, in place of host: the next "
+                      "is taken when one is gone; needs GTIDs"),
     WEIR_INT(T, port, .value = "3306", .min = 1, .max = 65535,
              .help = "its TCP port"),
     WEIR_STR(T, socket, .value = "",
@@ -52,8 +55,8 @@ static const struct weir_directive directives[] = {
              .help = "a file with our own certificate, if the server wants it"),
     WEIR_STR(T, tls_key, .value = "", .help = "a file with its key"),
     WEIR_INT(T, server_id, .value = "0", .min = 0, .max = UINT32_MAX,
-             .help = "ours, unlike any other replica's; 0: made from machine "
-                     "and pipeline"),
+             .help = "ours, unlike any other replica's; 0: made from machine, "
+                     "state directory and pipeline"),
     WEIR_STR(T, start, .value = "now",
              .help = "now, earliest, gtid:SET or file:bin.000007:4, if there "
                      "is no state"),
@@ -80,7 +83,8 @@ is_set(const char *text)
 static bool
 is_local(const struct mysql_conf *conf)
 {
-    return !is_set(conf->socket) && strcmp(conf->host, "localhost") == 0;
+    return conf->hosts.n == 0 && !is_set(conf->socket) &&
+           strcmp(conf->host, "localhost") == 0;
 }
 
 static enum weir_status
@@ -120,6 +124,26 @@ check_tls(const struct mysql_conf *conf, struct weir_err *err)
     return WEIR_OK;
 }
 
+/* Several hosts are told apart, and gone on with, by GTIDs only. */
+static enum weir_status
+check_hosts(const struct mysql_conf *conf, struct weir_err *err)
+{
+    if (conf->hosts.n == 0) {
+        return WEIR_OK;
+    }
+    if (is_set(conf->socket) || strcmp(conf->host, "localhost") != 0) {
+        return weir_fail(err, WEIR_FATAL, "hosts takes the place of %s: one of "
+                         "them is too much",
+                         is_set(conf->socket) ? "socket" : "host");
+    }
+    if (conf->hosts.n > 1 && strncmp(conf->start, "file:", 5) == 0) {
+        return weir_fail(err, WEIR_FATAL, "start = \"%s\" with several hosts: "
+                         "a file and offset mean nothing on another one; start "
+                         "by GTID or time", conf->start);
+    }
+    return hosts_check(conf, err);
+}
+
 static enum weir_status
 source_check(const void *data, struct weir_err *err)
 {
@@ -148,7 +172,10 @@ source_check(const void *data, struct weir_err *err)
         return weir_fail(err, WEIR_FATAL, "password and password_file: one of "
                          "them is too much");
     }
-    const enum weir_status st = check_tls(conf, err);
+    enum weir_status st = check_hosts(conf, err);
+    if (st == WEIR_OK) {
+        st = check_tls(conf, err);
+    }
     return st == WEIR_OK ? start_parse(conf->start, &start, err) : st;
 }
 
@@ -182,10 +209,24 @@ derive_server_id(struct weir_instance *in)
         h = hash_more(h, text, strlen(text));
     }
     h = hash_more(h, weir_name(in), strlen(weir_name(in)));
+    /* Two Weirs of one machine may have a pipeline of that name each. */
+    h = hash_more(h, weir_dir(in), strlen(weir_dir(in)));
     return h | 0x80000000u; /* people number their servers from below */
 }
 
 /* ---- Life */
+
+static void
+source_close(void *self)
+{
+    struct source *src = self;
+
+    conn_close(&src->dump);
+    conn_close(&src->ask);
+    position_clear(&src->at);
+    free(src->hosts);
+    free(src);
+}
 
 static enum weir_status
 source_open(struct weir_instance *in, const void *data, void **self,
@@ -209,19 +250,13 @@ source_open(struct weir_instance *in, const void *data, void **self,
         snprintf(src->name, sizeof src->name, "%.200s:%" PRId64, conf->host,
                  conf->port);
     }
+    const enum weir_status st = hosts_open(src, err);
+    if (st != WEIR_OK) {
+        source_close(src);
+        return st;
+    }
     *self = src;
     return WEIR_OK;
-}
-
-static void
-source_close(void *self)
-{
-    struct source *src = self;
-
-    conn_close(&src->dump);
-    conn_close(&src->ask);
-    position_clear(&src->at);
-    free(src);
 }
 
 /* ---- run() */
@@ -258,18 +293,35 @@ choose_flavour(struct source *src, struct weir_err *err)
     return WEIR_OK;
 }
 
+/* Whom it has reached, and whether that one has executed what was read. */
 static enum weir_status
-say_who(struct source *src, struct weir_err *err)
+say_who(struct source *src, struct weir_str gtid_set, struct weir_str file,
+        uint64_t offset, struct weir_err *err)
 {
     char             id[256];
+    struct position  lacks = { 0 };
+    bool             by_gtid = false;
     enum weir_status st = src->flavour->identify(src, id, sizeof id, err);
 
-    if (st != WEIR_OK) {
-        return st;
+    if (st == WEIR_OK && gtid_set.len > 0) {
+        position_set(&src->at, gtid_set, file, offset);
+        st = src->flavour->compare(src, &by_gtid, &lacks, err);
     }
-    return weir_feed_server(src->in, (struct weir_str){ id, strlen(id) },
-                            (struct weir_str){ src->version,
-                                               strlen(src->version) }, err);
+    src->by_gtid = by_gtid;
+    const bool lacking = lacks.gtid && *lacks.gtid;
+    if (st == WEIR_OK && lacking && src->nhosts > 1) {
+        st = host_lacks(src, &lacks, err);
+    }
+    position_clear(&lacks);
+    return st != WEIR_OK
+               ? st
+               : weir_feed_host(src->in,
+                                (struct weir_str){ src->name,
+                                                   strlen(src->name) },
+                                (struct weir_str){ id, strlen(id) },
+                                (struct weir_str){ src->version,
+                                                   strlen(src->version) },
+                                by_gtid && !lacking, err);
 }
 
 /* Where the directive says, as there is no position yet. */
@@ -312,10 +364,16 @@ find_place(struct source *src, struct weir_str gtid_set, struct weir_str file,
     if (st != WEIR_OK) {
         return st;
     }
+    src->reached = true;
+    host_remember(src);
+    /* By GTID the server says in which file it is: it may be another server's
+     * than the one that we know of. */
+    const bool by_gtid = gtid_set.len > 0 && src->by_gtid;
     return weir_feed_position(
         src->in, (struct weir_str){ src->at.gtid, strlen(src->at.gtid) },
-        (struct weir_str){ src->at.file, strlen(src->at.file) },
-        src->at.offset, err);
+        (struct weir_str){ by_gtid ? "" : src->at.file,
+                           by_gtid ? 0 : strlen(src->at.file) },
+        by_gtid ? 0 : src->at.offset, err);
 }
 
 static enum weir_status
@@ -329,10 +387,10 @@ run_once(struct source *src, struct weir_str gtid_set, struct weir_str file,
         st = choose_flavour(src, err);
     }
     if (st == WEIR_OK) {
-        st = say_who(src, err);
+        st = checks_run(src, err);
     }
     if (st == WEIR_OK) {
-        st = checks_run(src, err);
+        st = say_who(src, gtid_set, file, offset, err);
     }
     if (st == WEIR_OK) {
         st = find_place(src, gtid_set, file, offset, err);
@@ -351,6 +409,41 @@ run_once(struct source *src, struct weir_str gtid_set, struct weir_str file,
     return dump_stream(src, err);
 }
 
+/* The hosts in turn, from the present one on, until one gives its log.  Once it
+ * has, its loss ends the round: the position is another one then. */
+static enum weir_status
+run_hosts(struct source *src, struct weir_str gtid_set, struct weir_str file,
+          uint64_t offset, struct weir_err *err)
+{
+    const size_t n = src->nhosts ? src->nhosts : 1;
+
+    for (size_t i = 0; i < n; i++) {
+        src->reached = src->fed = false;
+        const enum weir_status st =
+            run_once(src, gtid_set, file, offset, err);
+        conn_close(&src->dump);
+        conn_close(&src->ask);
+        if (src->fed) {
+            src->lost_ms = now_ms();
+        }
+        if (st != WEIR_RETRY || src->stopping || src->fed || n == 1) {
+            return st;
+        }
+        host_use(src, (src->current + 1) % n);
+        if (src->reached) {
+            return st;
+        }
+        if (i + 1 < n) {
+            weir_log(src->in, WEIR_WARN, "%s; trying %s", err->text,
+                     src->name);
+        }
+    }
+    char last[sizeof err->text];
+    memcpy(last, err->text, sizeof last);
+    return weir_fail(err, WEIR_RETRY, "none of the %zu hosts can be followed "
+                     "now; the last one: %.400s", n, last);
+}
+
 static enum weir_status
 source_run(void *self, struct weir_str gtid_set, struct weir_str file,
            uint64_t offset, struct weir_err *err)
@@ -358,9 +451,7 @@ source_run(void *self, struct weir_str gtid_set, struct weir_str file,
     struct source *src = self;
 
     src->stopping = false;
-    const enum weir_status st = run_once(src, gtid_set, file, offset, err);
-    conn_close(&src->dump);
-    conn_close(&src->ask);
+    const enum weir_status st = run_hosts(src, gtid_set, file, offset, err);
     return src->stopping && st == WEIR_RETRY ? WEIR_OK : st;
 }
 

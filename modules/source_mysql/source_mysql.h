@@ -17,6 +17,7 @@ enum identity { IDENTITY_UID, IDENTITY_SERVER_ID, IDENTITY_NONE };
 enum tls { TLS_OFF, TLS_ON, TLS_VERIFY };
 
 struct mysql_conf {
+    struct weir_list hosts;
     const char *host, *socket, *user, *password, *password_file, *start;
     const char *tls_ca, *tls_cert, *tls_key;
     int64_t     port, server_id, heartbeat, connect_timeout, identity, tls;
@@ -76,6 +77,8 @@ struct start {
     uint64_t        offset;
 };
 
+struct host { char name[256], label[280]; int64_t port; };
+
 struct gtid { uint32_t domain, server; uint64_t seq; };
 struct gtid_list { struct gtid *items; size_t n; };
 
@@ -113,6 +116,15 @@ struct flavour {
     enum weir_status (*locate)(struct source *src, struct conn *c,
                                enum start_kind kind, struct position *out,
                                struct weir_err *err);
+    /* The statement that shows what it is a replica of. */
+    const char *(*replication)(const struct source *src);
+    /* All that it has executed, into .gtid. */
+    enum weir_status (*executed)(struct source *src, struct position *out,
+                                 struct weir_err *err);
+    /* What of src->at it has not executed, into lacks->gtid; `*by_gtid` false:
+     * it would be followed by file and offset, and nothing was compared. */
+    enum weir_status (*compare)(struct source *src, bool *by_gtid,
+                                struct position *lacks, struct weir_err *err);
     /* FATAL where the server can't go on behind src->at. */
     enum weir_status (*verify)(struct source *src, struct weir_err *err);
     /* Session variables and the dump command. */
@@ -130,12 +142,21 @@ struct source {
     struct conn              dump; /* the stream */
     struct conn              ask;  /* describe(), and what to say of errors */
     struct position          at;   /* where the dump begins */
-    char                     name[256];    /* "db1:3306", for messages */
+    struct host             *hosts; /* nhosts; 0: the one of host, port */
+    size_t                   nhosts, current;
+    size_t                   remembered; /* from 1: the one in the file */
+    const char              *host; /* the present one */
+    int64_t                  port;
+    char                     name[280];    /* "db1:3306", for messages */
     char                     version[128]; /* what the server calls itself */
     unsigned                 major, minor; /* its version */
     uint32_t                 server_id;    /* ours */
+    bool                     by_gtid; /* this time */
     bool                     by_file; /* the log has transactions without
                                          GTIDs: MySQL sends none by them */
+    int64_t                  lost_ms; /* when the stream ended */
+    bool                     reached;  /* the server gives its log */
+    bool                     fed;      /* and an event of it came */
     bool                     stopping;
     bool                     denied;    /* said what to do about a login */
     bool                     unverified; /* said that nobody is verified */
@@ -145,6 +166,20 @@ struct source {
 };
 
 int64_t now_ms(void); /* monotonic */
+
+/* hosts.c: several servers, one of which is followed. */
+enum weir_status host_parse(const char *text, int64_t port, struct host *out,
+                            struct weir_err *err);
+enum weir_status hosts_check(const struct mysql_conf *conf,
+                             struct weir_err *err);
+/* Makes src->hosts, and takes the one that was followed last. */
+enum weir_status hosts_open(struct source *src, struct weir_err *err);
+void             host_use(struct source *src, size_t i);
+void             host_remember(struct source *src);
+/* Of one of several hosts that has not executed `lacks`: RETRY if it is a
+ * replica, which may still get them; else FATAL: diverged. */
+enum weir_status host_lacks(struct source *src, const struct position *lacks,
+                            struct weir_err *err);
 
 /* server.c: what both flavours answer alike. */
 #define MEND \

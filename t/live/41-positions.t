@@ -15,6 +15,7 @@ $db->do('FLUSH BINARY LOGS', 'INSERT INTO shop.t VALUES (3)');
 
 # What a new Weir with this start finds, after one more row.
 my $next = 100;
+my %server_ids;
 sub config
 {
     my ($start, $dir) = @_;
@@ -40,6 +41,7 @@ sub found
     my $n = $next++;
     $db->do("INSERT INTO shop.t VALUES ($n)");
     wait_for("row $n", 30, sub { numbers($weir->dir) =~ /\b$n$/ });
+    $server_ids{$1}++ if $weir->wait_log(qr/connected to/) =~ /as replica (\d+)/;
     $weir->stop;
     $db->do('DELETE FROM shop.t WHERE i >= 100');
     return numbers($weir->dir);
@@ -49,6 +51,7 @@ like(found('start = earliest'), qr/^1 2 3 100$/, 'start = earliest');
 like(found("start = \"gtid:$gtid\""), qr/^2 3 .*101$/, 'start = gtid');
 like(found("start = \"file:$place->[0]:$place->[1]\""), qr/^3 .*102$/, 'start = file');
 is(found('start = now'), '103', 'start = now');
+is(scalar keys %server_ids, 4, 'each Weir has a server_id of its own');
 
 # Stopped, and its position is purged meanwhile.
 my $weir = $t->weir;

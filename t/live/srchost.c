@@ -112,6 +112,33 @@ weir_feed_server(struct weir_instance *in, struct weir_str id,
 }
 
 enum weir_status
+weir_feed_host(struct weir_instance *in, struct weir_str name,
+               struct weir_str id, struct weir_str version, bool covers,
+               struct weir_err *err)
+{
+    (void)name;
+    (void)covers;
+    return weir_feed_server(in, id, version, err);
+}
+
+enum weir_status
+weir_feed_diverged(struct weir_instance *in, struct weir_str name,
+                   struct weir_str executed, struct weir_err *err)
+{
+    (void)in;
+    return weir_fail(err, WEIR_FATAL, "diverged: %.*s is at %.*s",
+                     (int)name.len, name.data, (int)executed.len,
+                     executed.data);
+}
+
+const char *
+weir_dir(struct weir_instance *in)
+{
+    (void)in;
+    return ".";
+}
+
+enum weir_status
 weir_feed_position(struct weir_instance *in, struct weir_str gtid_set,
                    struct weir_str in_file, uint64_t at, struct weir_err *err)
 {

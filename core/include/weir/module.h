@@ -251,6 +251,20 @@ enum weir_status weir_feed_binlog(struct weir_instance *, const void *event,
                                   size_t len, struct weir_err *);
 enum weir_status weir_feed_flush(struct weir_instance *, struct weir_err *);
 
+/* Sources that may move from one server to another, by GTID.  In place of
+ * weir_feed_server(): `name` is for people ("db2:3306"); `covers`: this server
+ * has executed all of the GTID set that run() was given, so that it may be
+ * another one than before.  weir_feed_diverged(): it has not, and never will;
+ * `executed` is what it has.  Always FATAL, with the transactions and rows that
+ * it lacks, as the relay has them. */
+enum weir_status weir_feed_host(struct weir_instance *, struct weir_str name,
+                                struct weir_str id, struct weir_str version,
+                                bool covers, struct weir_err *);
+enum weir_status weir_feed_diverged(struct weir_instance *,
+                                    struct weir_str name,
+                                    struct weir_str executed,
+                                    struct weir_err *);
+
 /* In describe(): each column in order, `sql_type` as in "int(10) unsigned";
  * then the columns of the primary key, else of the first unique key without a
  * NULL; last the server's position, read after the definition was. */

@@ -36,7 +36,7 @@ sub cnf_options
 
 sub rights { return 'REPLICATION SLAVE, REPLICATION CLIENT, SELECT' }
 sub gtid_pattern { return qr/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:\d+$/ }
-sub gtids { my ($self) = @_; return $self->value('SELECT @@GLOBAL.gtid_executed') =~ s/\\n//gr }
+sub gtids { my ($self) = @_; return ($self->value('SELECT @@GLOBAL.gtid_executed') // '') =~ s/\\n//gr }
 
 # File and offset of the binlog's end.
 sub place
