@@ -45,7 +45,8 @@ ddl_session_of(struct arena *a, const struct binlog_query *query,
                              .version = version_of(server_version),
                              .schema = query->schema,
                              .sql_mode = query->sql_mode,
-                             .flags2 = query->flags2 };
+                             .flags2 = query->flags2,
+                             .error = query->error };
 
     charset_of_id(a, query->server_collation, &s.server_collation);
     return s;
@@ -377,6 +378,15 @@ forget_named(struct follower *f)
     }
 }
 
+/* What a statement on a database, not understood, may have changed. */
+static void
+forget_database(struct follower *f)
+{
+    change(f, f->session->schema, STR(""), NULL);
+    change(f, f->s->name, STR(""), NULL)->whole_schema =
+        !str_is(f->s->verb, "alter database");
+}
+
 static bool
 database_collation(struct follower *f, struct weir_str *out)
 {
@@ -497,7 +507,15 @@ follow(struct follower *f)
                                         "fulltext", "spatial", "vector",
                                         NULL };
     const char *verb = NULL;
+    bool        reads = false;
 
+    if (f->session->error != 0) {
+        return not_understood(f, "it failed, and how much of it was done is "
+                                 "not known");
+    }
+    if (!token_take_set(&f->t, &reads)) {
+        return not_understood(f, "SET STATEMENT of what it may depend on");
+    }
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs && !verb; i++) {
         verb = token_take_word(&f->t, verbs[i]) ? verbs[i] : NULL;
     }
@@ -537,5 +555,8 @@ ddl_follow(struct arena *a, const struct ddl_session *session,
     if (s->unsure || !follow(&f) || out->why || f.t.broken) {
         not_understood(&f, "a quote is not closed");
         forget_named(&f);
+        if (s->kind == STATEMENT_DATABASE) {
+            forget_database(&f);
+        }
     }
 }

@@ -82,8 +82,8 @@ read_alter(struct tokens *t, struct weir_str schema, struct statement *out)
             token_is_word(t, "index") || token_is_word(t, "key")) {
             continue;
         }
-        if (!token_take_word(t, "to") && token_is_word(t, "as")) {
-            token_next(t);
+        if (!token_take_word(t, "to") && !token_take_word(t, "as")) {
+            token_take_sign(t, '=');
         }
         read_table(t, schema, out);
     }
@@ -107,7 +107,7 @@ read_ddl(struct tokens *t, const char *verb, struct weir_str schema,
 {
     static const char *const before[] = { "or", "replace", "online", "offline",
                                           "ignore", "unique", "fulltext",
-                                          "spatial", NULL };
+                                          "spatial", "vector", NULL };
     static const char *const behind[] = { "if", "not", "exists", NULL };
 
     token_skip_words(t, before);
@@ -197,15 +197,7 @@ read_statement(struct tokens *t, struct weir_str schema,
                                        "delete", "load" };
     int                      depth = 0;
 
-    while (token_take_word(t, "set")) {
-        if (!token_take_word(t, "statement")) {
-            return;
-        }
-        while (t->kind != TOKEN_END && !token_is_word(t, "for")) {
-            token_next(t); /* MariaDB: variables for what stands behind it */
-        }
-        token_next(t);
-    }
+    token_take_set(t, &out->unsure);
     for (size_t i = 0; i < sizeof ddl / sizeof *ddl; i++) {
         if (token_take_word(t, ddl[i])) {
             read_ddl(t, ddl[i], schema, out);
