@@ -131,6 +131,10 @@ hold_check(struct receiver *r, struct weir_err *err)
     }
     if (place_compare(buf_view(&r->at.file), r->at.offset, buf_view(&h->file),
                       h->offset) >= 0) {
+        const enum weir_status st = receiver_mark(r, err);
+        if (st != WEIR_OK) {
+            return st;
+        }
         settle(r);
         relay_commit(r->relay);
         return receiver_publish(r, err);

@@ -76,6 +76,8 @@ struct receiver {
     struct arena             call; /* reset for each event */
 
     struct buf      server_id, server_version;
+    struct buf      halves; /* names of tables that DDL of the open transaction
+                               was followed for; "schema\0name\0" each */
     struct buf      passed_xids; /* prepared without kept rows; a line each */
     struct position at;        /* now, in the stream */
     struct transaction txn;
@@ -87,11 +89,9 @@ struct receiver {
     bool            full;
     bool            behind; /* a definition could not be proved in time: those
                                that can be done without are not asked for */
-    bool            quiet_moves; /* position moved without a frame */
     unsigned        bad_checksums;
     int64_t         heartbeat_at, retain_at; /* steady clock */
     uint64_t        retain_offset; /* or as soon as the relay reaches that */
-    uint64_t        unpublished_since;
 
     struct known_table      *tables; /* open addressing, by id */
     size_t                   ntables, tables_room;
@@ -174,6 +174,12 @@ struct followed { /* what a statement changes, until it is in the relay */
 void follow_statement(struct receiver *r, const struct binlog_query *query,
                       const struct statement *s, struct followed *out);
 void follow_apply(struct receiver *r, const struct followed *f, bool done);
+/* What was followed in the open transaction, which never happened: nothing is
+ * known of those tables. */
+void follow_undo(struct receiver *r);
+/* What is known, for the header of a segment that begins; and back. */
+void follow_save(const struct receiver *r, struct buf *out);
+void follow_load(struct receiver *r, struct weir_str saved);
 /* A DDL frame's event. */
 void follow_frame(struct receiver *r, struct weir_str event);
 /* A table frame. */
@@ -202,6 +208,8 @@ void floor_restore(struct receiver *r);
 /* receiver.c */
 void position_copy(struct position *to, const struct position *from);
 void position_free(struct position *p);
+/* A frame: all up to here has been read. */
+enum weir_status receiver_mark(struct receiver *r, struct weir_err *err);
 enum weir_status receiver_publish(struct receiver *r, struct weir_err *err);
 
 #endif

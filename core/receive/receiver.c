@@ -65,6 +65,7 @@ receiver_free(struct receiver **rp)
     buf_free(&r->server_version);
     buf_free(&r->floor_file);
     buf_free(&r->passed_xids);
+    buf_free(&r->halves);
     arena_free(&r->call);
     free(r);
     *rp = NULL;
@@ -74,9 +75,10 @@ void
 receiver_origin(void *receiver, struct buf *out)
 {
     const struct receiver *r = receiver;
-    struct buf             gtids = { 0 };
+    struct buf             gtids = { 0 }, definitions = { 0 };
 
     gtid_set_format(r->at.gtids, &gtids);
+    follow_save(r, &definitions);
     const struct origin o = {
         .server = buf_view(&r->server_id),
         .version = buf_view(&r->server_version),
@@ -84,9 +86,11 @@ receiver_origin(void *receiver, struct buf *out)
         .file = buf_view(&r->at.file),
         .file_offset = r->txn.open ? r->txn.start : r->at.offset,
         .kept = r->set.kept,
+        .definitions = buf_view(&definitions),
     };
     origin_format(&o, out);
     buf_free(&gtids);
+    buf_free(&definitions);
 }
 
 bool
@@ -146,9 +150,6 @@ receiver_publish(struct receiver *r, struct weir_err *err)
 static enum weir_status
 heartbeat(struct receiver *r, struct weir_err *err)
 {
-    uint8_t       fixed[24];
-    struct buf    gtids = { 0 };
-    uint64_t      segment, offset;
     const int64_t now = clock_steady();
 
     if (r->txn.open || r->hold.active || !r->positioned || r->need_origin ||
@@ -156,6 +157,20 @@ heartbeat(struct receiver *r, struct weir_err *err)
         return WEIR_OK;
     }
     r->heartbeat_at = now + SECOND;
+    const enum weir_status st = receiver_mark(r, err);
+    if (st == WEIR_OK) {
+        relay_commit(r->relay);
+    }
+    return st;
+}
+
+enum weir_status
+receiver_mark(struct receiver *r, struct weir_err *err)
+{
+    uint8_t    fixed[24];
+    struct buf gtids = { 0 };
+    uint64_t   segment, offset;
+
     gtid_set_format(r->at.gtids, &gtids);
     put_le64(fixed, (uint64_t)clock_usec());
     put_le64(fixed + 8, r->at.offset);
@@ -171,10 +186,6 @@ heartbeat(struct receiver *r, struct weir_err *err)
                           err);
     }
     buf_free(&gtids);
-    if (st == WEIR_OK) {
-        relay_commit(r->relay);
-        r->quiet_moves = false;
-    }
     return st;
 }
 
@@ -294,6 +305,7 @@ receiver_disconnected(struct receiver *r, struct weir_err *err)
         r->at.offset = r->txn.start;
         st = relay_cut(r->relay, err);
     }
+    follow_undo(r);
     r->txn = (struct transaction){ 0 };
     tables_forget_ids(r);
     floor_restore(r);

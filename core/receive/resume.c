@@ -96,6 +96,7 @@ take_origin(struct receiver *r, struct follower *f, struct arena *a,
     }
     if (st == WEIR_OK) {
         set_file(r, o.file, o.file_offset);
+        follow_load(r, o.definitions);
         buf_str(&r->server_id, o.server);
         buf_str(&r->server_version, o.version);
         r->set.kept = o.kept; /* of this segment */

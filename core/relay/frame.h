@@ -55,6 +55,9 @@ enum frame_type {
 enum frame_flags {
     FRAME_CONTINUED = 1, /* a TXN_HEAD or TABLE repeated in a new segment */
     FRAME_MUST = 2,      /* who doesn't know the type has to stop */
+    FRAME_HELD = 4,      /* a COMMIT that does not end anything by itself: what
+                            came so far is whole when another frame that ends
+                            something is there, too */
 };
 
 struct frame { /* points into a block of the follower's, see follow.h */
