@@ -128,9 +128,7 @@ follow_apply(struct receiver *r, const struct followed *f, bool done)
 {
     const struct statement *s = &f->statement;
 
-    if (r->txn.open) {
-        note_half(r, s);
-    }
+    note_half(r, s);
 
     if (s->unsure) {
         tables_forget(r, STR(""), STR(""));

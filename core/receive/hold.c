@@ -100,6 +100,7 @@ hold_abandon(struct receiver *r, struct weir_err *err)
     position_copy(&r->at, &r->hold.before);
     r->hold.active = false;
     r->txn = (struct transaction){ 0 };
+    r->halves.len = 0;
     tables_forget_ids(r);
     /* What was not refused is asked for again, and what was followed since is
      * followed again. */

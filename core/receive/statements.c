@@ -66,8 +66,9 @@ check_hold(struct receiver *r, const struct statement *s, struct weir_err *err)
     return st;
 }
 
-/* What is known of tables changes when the statement is in the relay, and not
- * at all if everything was taken back. */
+/* What is known of tables changes when the statement is in the relay, before its
+ * COMMIT, which may stand in a segment of its own whose header says what is
+ * known; and not at all if everything was taken back. */
 static enum weir_status
 on_ddl(struct receiver *r, const struct binlog_event *ev,
        const struct binlog_query *query, const struct statement *s,
@@ -90,12 +91,15 @@ on_ddl(struct receiver *r, const struct binlog_event *ev,
     if (is_kept(r, s)) {
         st = transaction_ddl(r, ev, err);
     }
+    if (st == WEIR_OK && follow) {
+        follow_apply(r, &f, true);
+    }
     if (st == WEIR_OK && !r->txn.begun) {
         st = transaction_commit(r, err);
     }
-    const bool taken_back = st != WEIR_OK && held && !r->hold.active;
-    if (follow && !taken_back) {
-        follow_apply(r, &f, st == WEIR_OK);
+    const bool taken_back = held && !r->hold.active;
+    if (st != WEIR_OK && follow && !taken_back) {
+        follow_apply(r, &f, false);
     }
     return st;
 }

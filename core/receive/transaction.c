@@ -214,11 +214,8 @@ transaction_ddl(struct receiver *r, const struct binlog_event *ev,
     if (r->txn.skip) {
         return WEIR_OK;
     }
-    /* Its COMMIT in the same segment: the header of one that begins between
-     * them would say what was known before it. */
     const enum weir_status st =
-        reserve(r, sizeof prefix + ev->body_len + COMMIT_BYTES + head_size(r),
-                3, &segment, err);
+        reserve(r, sizeof prefix + ev->body_len, 1, &segment, err);
     if (st != WEIR_OK) {
         return st;
     }

@@ -485,29 +485,29 @@ restart_in_a_backlog(void **state)
     box_down();
 }
 
-/* Wherever a segment begins: a statement counts once. */
+/* Wherever a segment begins, also right behind a statement that fills one: it
+ * counts, and once. */
 static void
 restarts_between_statements(void **state)
 {
-    char want[1 << 12] = "";
+    enum { SEGMENT = 4096, ROUNDS = 120 };
+    char want[1 << 12] = "", sql[SEGMENT];
 
     (void)state;
-    up(512);
+    up(SEGMENT);
     QUERIES(1, "CREATE TABLE t (a INT, b INT)");
-    for (uint64_t seq = 2; seq < 400; seq += 2) {
-        if (seq % 3 == 0) {
-            publish();
-            box_close();
-            box_open();
-        }
-        QUERIES(seq, "ALTER TABLE t CHANGE a b INT, CHANGE b a INT");
-        if (seq % 4 == 0) {
-            publish();
-            box_close();
-            box_open();
-        }
-        CHANGES(seq + 1, 10, "t");
-        strcat(want, seq % 4 ? "t(b,a) " : "t(a,b) ");
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        publish();
+        box_close();
+        box_open();
+        snprintf(sql, sizeof sql, "ALTER TABLE t CHANGE a b INT, CHANGE b a "
+                 "INT /* %*s */", SEGMENT - 1400 + (int)round * 8, "");
+        QUERIES(2 * round + 2, sql);
+        publish();
+        box_close();
+        box_open();
+        CHANGES(2 * round + 3, 10, "t");
+        strcat(want, round % 2 ? "t(a,b) " : "t(b,a) ");
     }
     publish();
     assert_string_equal(published(), want);
