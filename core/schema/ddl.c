@@ -397,6 +397,12 @@ database_collation(struct follower *f, struct weir_str *out)
         if (token_take_sign(&f->t, ';')) {
             continue;
         }
+        if (token_take_word(&f->t, "read") &&
+            token_take_word(&f->t, "only")) {
+            token_take_sign(&f->t, '=');
+            token_next(&f->t);
+            continue;
+        }
         if (!draft_read_option(&d, &charset, &collate)) {
             return not_understood(f, d.why);
         }
@@ -450,6 +456,7 @@ alter_database(struct follower *f)
         (f->t.kind == TOKEN_WORD && !token_is_word(&f->t, "character") &&
          !token_is_word(&f->t, "charset") && !token_is_word(&f->t, "default") &&
          !token_is_word(&f->t, "collate") &&
+         !token_is_word(&f->t, "encryption") && !token_is_word(&f->t, "read") &&
          !token_is_word(&f->t, "comment"))) {
         schema = f->t.text;
         token_next(&f->t);

@@ -259,7 +259,7 @@ indexes_define(struct description *d, struct weir_err *err)
     enum weir_status st = ask_about(
         d, "SELECT INDEX_NAME, COLUMN_NAME, NON_UNIQUE, SUB_PART FROM "
            "information_schema.STATISTICS",
-        "TABLE_SCHEMA", "", &r, err);
+        "TABLE_SCHEMA", d->src->flavour->key_order, &r, err);
 
     while (st == WEIR_OK && result_next(&r)) {
         const struct weir_str name = result_str(&r, 0);
