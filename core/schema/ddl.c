@@ -218,6 +218,18 @@ begin_draft(struct follower *f, struct draft *d, const struct definition *def)
     draft_from(d, def);
 }
 
+/* New columns go before its own two, which no statement names. */
+static bool
+is_versioned(const struct definition *def)
+{
+    const unsigned facets = WEIR_GENERATED | WEIR_INVISIBLE;
+    const struct definition_column *last =
+        def->ncolumns > 1 ? &def->columns[def->ncolumns - 1] : NULL;
+
+    return last && str_is(last->name, "row_end") &&
+           (last->facets & facets) == facets;
+}
+
 static bool
 end_draft(struct follower *f, struct draft *d,
           const struct statement_table *from, const struct statement_table *to)
@@ -247,6 +259,9 @@ alter_table(struct follower *f)
     const struct definition *def = known(f, table.schema, table.name);
     if (!def) {
         return not_understood(f, "what it was before is not known");
+    }
+    if (is_versioned(def)) {
+        return not_understood(f, "system versioning");
     }
     to = table;
     begin_draft(f, &d, def);
