@@ -27,6 +27,10 @@ is_readable(struct arena *a, const struct binlog_query *q)
     struct weir_str      collation;
     const struct charset cs = charset_of_id(a, q->client_charset, &collation);
 
+    if (cs.text == TEXT_CODED) {
+        struct weir_str text;
+        return charset_text(a, &cs, q->text, &text);
+    }
     return cs.text != TEXT_UNKNOWN || text_is_ascii(q->text.data, q->text.len);
 }
 

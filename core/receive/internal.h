@@ -18,6 +18,7 @@ struct known_definition {
     struct weir_str          schema, name;
     struct definition       *def;    /* NULL: see reason */
     const char              *reason;
+    bool                     assumed; /* needs no proof, as the user said */
     bool                     provisional; /* not proved by the stream yet */
     bool                     followed; /* through DDL, or from the relay: what
                                           doesn't fit is asked for again */

@@ -164,31 +164,6 @@ heartbeat(struct receiver *r, struct weir_err *err)
     return st;
 }
 
-enum weir_status
-receiver_mark(struct receiver *r, struct weir_err *err)
-{
-    uint8_t    fixed[24];
-    struct buf gtids = { 0 };
-    uint64_t   segment, offset;
-
-    gtid_set_format(r->at.gtids, &gtids);
-    put_le64(fixed, (uint64_t)clock_usec());
-    put_le64(fixed + 8, r->at.offset);
-    put_le32(fixed + 16, (uint32_t)gtids.len);
-    put_le32(fixed + 20, (uint32_t)r->at.file.len);
-    const struct iovec parts[] = { { fixed, sizeof fixed },
-                                   { gtids.data, gtids.len },
-                                   { r->at.file.data, r->at.file.len } };
-    enum weir_status st = relay_reserve(
-        r->relay, sizeof fixed + gtids.len + r->at.file.len, 1, &segment, err);
-    if (st == WEIR_OK) {
-        st = relay_append(r->relay, FRAME_HEARTBEAT, 0, parts, 3, &offset,
-                          err);
-    }
-    buf_free(&gtids);
-    return st;
-}
-
 static enum weir_status
 feed_flush(void *arg, struct weir_err *err)
 {

@@ -13,6 +13,7 @@ enum { GTID = 162, TABLE_MAP = 19, WRITE_ROWS = 23, XID = 16, QUERY = 2 };
 enum weir_status (*in_describe)(void *arg, struct weir_str schema,
                                 struct weir_str table, struct weir_err *err);
 int64_t in_schema_wait;
+struct weir_list in_assumed;
 struct feed_box in;
 
 enum weir_status
@@ -161,7 +162,7 @@ box_open(void)
     snprintf(path, sizeof path, "%s/p/id", in.state);
     const struct receiver_settings receiver = {
         .max_event = 64 << 20, .retain_bytes = 1 << 20, .page = &in.page_in,
-        .describe = in_describe, .schema_wait_usec = in_schema_wait,
+        .assumed = in_assumed, .describe = in_describe, .schema_wait_usec = in_schema_wait,
     };
     in.receiver = receiver_new(&receiver);
     struct relay_settings relay = {

@@ -25,6 +25,7 @@ extern enum weir_status (*in_describe)(void *arg, struct weir_str schema,
                                        struct weir_str table,
                                        struct weir_err *err);
 extern int64_t in_schema_wait;
+extern struct weir_list in_assumed;
 
 void box_up(int64_t segment);
 void box_down(void);

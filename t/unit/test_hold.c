@@ -318,6 +318,31 @@ too_late(void **state)
     box_down();
 }
 
+/* What the user says needs no proof; what does not fit is not taken. */
+static void
+assumed(void **state)
+{
+    static const char *const globs[] = { "db.t*" };
+
+    (void)state;
+    in_assumed = (struct weir_list){ 1, globs };
+    up(1 << 20);
+    in_assumed = (struct weir_list){ 0, NULL };
+    server_has("a", "c", 5000);
+    CHANGES(1, 10, "t");
+    publish();
+    assert_string_equal(published(), "t(a,c) ");
+    QUERIES(2, "ALTER TABLE t RENAME COLUMN b TO c");
+    CHANGES(3, 11, "t");
+    server_has("a", NULL, 5000);
+    CHANGES(4, 12, "t2");
+    server_has("a", "b", 0);
+    CHANGES(5, 13, "u");
+    publish();
+    assert_string_equal(published(), "t(a,c) t(a,c) t2(?) u(a,b) ");
+    box_down();
+}
+
 /* Not understood: asked again, from there on. */
 static void
 not_understood(void **state)
@@ -524,6 +549,7 @@ main(void)
         cmocka_unit_test(followed_meanwhile),
         cmocka_unit_test(defaults_go_back),
         cmocka_unit_test(too_late),
+        cmocka_unit_test(assumed),
         cmocka_unit_test(not_understood),
         cmocka_unit_test(other_spellings),
         cmocka_unit_test(half_a_create),
