@@ -207,6 +207,9 @@ read_convert(struct alter *al)
     if (!token_take_word(t, "to")) {
         return alter_fail(al, "CONVERT");
     }
+    if (al->convert) {
+        return alter_fail(al, "CONVERT, twice");
+    }
     al->convert = true;
     if (!token_is_word(t, "charset") && !token_is_word(t, "character")) {
         return alter_fail(al, "CONVERT");
@@ -333,6 +336,9 @@ set_collation(struct alter *al)
 {
     struct draft *d = al->d;
 
+    if (al->convert && (al->charset.len > 0 || al->collate.len > 0)) {
+        return alter_fail(al, "CONVERT and another default charset at once");
+    }
     if (al->charset.len > 0 || al->collate.len > 0) {
         d->collation = draft_collation(d, al->charset, al->collate);
     }

@@ -68,6 +68,9 @@ show(const struct definition *def)
                    STR_ARG(def->columns[k->columns[j]].name));
         }
     }
+    if (def) {
+        printf("default\t%.*s\n", STR_ARG(def->collation));
+    }
     printf(".\n");
 }
 

@@ -346,6 +346,12 @@ charsets(void **state)
            "a varchar(9):utf8mb4_general_ci, b mediumtext:utf8mb4_general_ci, "
            "c char(3):latin2_general_ci" },
          { "CREATE OR REPLACE TABLE t (a CHAR(1))", "a char(1):utf8mb4_bin" },
+         { "ALTER TABLE t CHARSET utf8mb4, CONVERT TO CHARACTER SET latin1",
+           "?CONVERT" },
+         { "CREATE TABLE t (a CHAR(1))", "a char(1):utf8mb4_bin" },
+         { "ALTER TABLE t CONVERT TO CHARACTER SET latin1, CONVERT TO "
+           "CHARACTER SET utf8mb4", "?CONVERT" },
+         { "CREATE TABLE t (a CHAR(1))", "a char(1):utf8mb4_bin" },
          { "ALTER TABLE t CONVERT TO CHARACTER SET binary", "?CONVERT" },
          { "CREATE TABLE t (a CHAR(1) CHARSET klingon)", "?charset" });
     run("CREATE TABLE nowhere.t (a TEXT, b CHAR(3))");

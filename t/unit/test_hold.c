@@ -425,8 +425,10 @@ killed_while_held(void **state)
     QUERIES(1, "CREATE TABLE u (a INT, b INT)");
     CHANGES(2, 20, "u");
     publish();
+    box_close();
     const pid_t child = fork();
     if (child == 0) {
+        box_open();
         server_has("a", "b", UINT32_MAX / 4);
         for (uint64_t seq = 3; seq < 20000; seq++) {
             if (change(seq, 10, "t") != WEIR_OK) {
@@ -437,7 +439,6 @@ killed_while_held(void **state)
     }
     assert_int_equal(waitpid(child, &how, 0), child);
     assert_true(WIFEXITED(how) && WEXITSTATUS(how) == 0);
-    receiver_free(&in.receiver);
     box_open();
     struct buf      gtids = { 0 };
     struct weir_str file;
@@ -462,8 +463,10 @@ killed_when_proved(void **state)
 
     (void)state;
     up(64 << 10);
+    box_close();
     const pid_t child = fork();
     if (child == 0) {
+        box_open();
         server_has("a", "b", 200);
         change(1, 10, "t");
         change(2, 10, "t");
@@ -472,7 +475,6 @@ killed_when_proved(void **state)
         _exit(0);
     }
     assert_int_equal(waitpid(child, &how, 0), child);
-    receiver_free(&in.receiver);
     box_open();
     publish();
     assert_string_equal(published(), "t(a,b) t(a,b) t(a,b) ");

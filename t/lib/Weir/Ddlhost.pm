@@ -101,7 +101,8 @@ sub of_server
         push @lines, map { "key\t$_" } @{ $parts{$name} };
         last;
     }
-    return (@lines, @index);
+    return (@lines, @index, map { "default\t$_->[0]" }
+            $db->rows("SELECT TABLE_COLLATION FROM information_schema.TABLES WHERE $where"));
 }
 
 1;
