@@ -49,6 +49,7 @@ enum binlog_type {
 };
 
 enum { /* header flags */
+    BINLOG_F_THREAD_SPECIFIC = 4,
     BINLOG_F_ARTIFICIAL = 0x20,
     BINLOG_F_IGNORABLE = 0x80,
 };

@@ -94,6 +94,10 @@ static const struct weir_directive relay_directives[] = {
         .min = 1000, .max = 3600000,
         .help = "how long to wait for the stream to reach the position of a "
                 "table's definition"),
+    WEIR_LIST(R, assume_current_schema,
+        .help = "globs of database.table whose columns are taken as the "
+                "server has them now, where the log does not name them: "
+                "wrong if they were renamed or changed places since"),
     WEIR_LIST(R, tables,
         .help = "globs of database.table that are kept; else those of all "
                 "sinks"),

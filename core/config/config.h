@@ -58,6 +58,7 @@ struct conf_relay { /* the block `relay` */
     int64_t          sync; /* enum relay_sync */
     int64_t          full; /* 0 stop, 1 detach */
     int64_t          schema_wait_ms;
+    struct weir_list assume_current_schema; /* globs */
     struct weir_list tables; /* none: the union of the sinks' */
 };
 

@@ -27,6 +27,10 @@ is_readable(struct arena *a, const struct binlog_query *q)
     struct weir_str      collation;
     const struct charset cs = charset_of_id(a, q->client_charset, &collation);
 
+    if (cs.text == TEXT_CODED) {
+        struct weir_str text;
+        return charset_text(a, &cs, q->text, &text);
+    }
     return cs.text != TEXT_UNKNOWN || text_is_ascii(q->text.data, q->text.len);
 }
 
@@ -98,10 +102,37 @@ apply(struct receiver *r, const struct ddl_change *c)
     }
 }
 
+/* Half of a transaction may never happen (CREATE TABLE ... SELECT). */
+static void
+note_half(struct receiver *r, const struct statement *s)
+{
+    for (size_t i = 0; i < s->ntables; i++) {
+        buf_str(&r->halves, s->tables[i].schema);
+        buf_byte(&r->halves, '\0');
+        buf_str(&r->halves, s->tables[i].name);
+        buf_byte(&r->halves, '\0');
+    }
+}
+
+void
+follow_undo(struct receiver *r)
+{
+    for (size_t i = 0; i < r->halves.len;) {
+        const struct weir_str schema = str_of(r->halves.data + i);
+        i += schema.len + 1;
+        const struct weir_str name = str_of(r->halves.data + i);
+        i += name.len + 1;
+        tables_forget(r, schema, name);
+    }
+    r->halves.len = 0;
+}
+
 void
 follow_apply(struct receiver *r, const struct followed *f, bool done)
 {
     const struct statement *s = &f->statement;
+
+    note_half(r, s);
 
     if (s->unsure) {
         tables_forget(r, STR(""), STR(""));
@@ -183,6 +214,42 @@ follow_table(struct receiver *r, struct weir_str payload)
         d = tables_new(r, schema, STR(""));
         d->def = arena_alloc(&d->arena, sizeof *d->def);
         d->def->collation = arena_str(&d->arena, def->schema_collation);
+        d->followed = true;
+    }
+}
+
+/* ---- In the header of a segment */
+
+enum { SAVED_MAX = 256 << 10 }; /* bytes; of more, what was known last */
+
+void
+follow_save(const struct receiver *r, struct buf *out)
+{
+    for (const struct known_definition *d = r->definitions; d; d = d->next) {
+        const size_t before = out->len;
+        if (!d->def || d->ended || d->provisional ||
+            (d->name.len > 0 && !tables_kept(r, d->schema, d->name))) {
+            continue;
+        }
+        definition_save(out, d->schema, d->name, d->def);
+        if (out->len > SAVED_MAX) {
+            out->len = before;
+            return;
+        }
+    }
+}
+
+void
+follow_load(struct receiver *r, struct weir_str saved)
+{
+    struct weir_str    schema, name;
+    struct definition *def;
+
+    arena_reset(&r->call);
+    while (saved.len > 0 &&
+           definition_load(&r->call, &saved, &schema, &name, &def)) {
+        struct known_definition *d = tables_new(r, schema, name);
+        d->def = definition_copy(&d->arena, def);
         d->followed = true;
     }
 }

@@ -100,6 +100,7 @@ hold_abandon(struct receiver *r, struct weir_err *err)
     position_copy(&r->at, &r->hold.before);
     r->hold.active = false;
     r->txn = (struct transaction){ 0 };
+    r->halves.len = 0;
     tables_forget_ids(r);
     /* What was not refused is asked for again, and what was followed since is
      * followed again. */
@@ -131,6 +132,10 @@ hold_check(struct receiver *r, struct weir_err *err)
     }
     if (place_compare(buf_view(&r->at.file), r->at.offset, buf_view(&h->file),
                       h->offset) >= 0) {
+        const enum weir_status st = receiver_mark(r, r->at.offset, 0, err);
+        if (st != WEIR_OK) {
+            return st;
+        }
         settle(r);
         relay_commit(r->relay);
         return receiver_publish(r, err);

@@ -18,6 +18,7 @@ struct known_definition {
     struct weir_str          schema, name;
     struct definition       *def;    /* NULL: see reason */
     const char              *reason;
+    bool                     assumed; /* needs no proof, as the user said */
     bool                     provisional; /* not proved by the stream yet */
     bool                     followed; /* through DDL, or from the relay: what
                                           doesn't fit is asked for again */
@@ -76,6 +77,8 @@ struct receiver {
 
     struct buf      server_id, server_version;
     struct xa      *xa;
+    struct buf      halves; /* names of tables that DDL of the open transaction
+                               was followed for; "schema\0name\0" each */
     struct position at;        /* now, in the stream */
     struct transaction txn;
     struct hold     hold;
@@ -91,7 +94,6 @@ struct receiver {
     unsigned        bad_checksums;
     int64_t         heartbeat_at, retain_at; /* steady clock */
     uint64_t        retain_offset; /* or as soon as the relay reaches that */
-    uint64_t        unpublished_since;
 
     struct known_table      *tables; /* open addressing, by id */
     size_t                   ntables, tables_room;
@@ -190,6 +192,12 @@ struct followed { /* what a statement changes, until it is in the relay */
 void follow_statement(struct receiver *r, const struct binlog_query *query,
                       const struct statement *s, struct followed *out);
 void follow_apply(struct receiver *r, const struct followed *f, bool done);
+/* What was followed in the open transaction, which never happened: nothing is
+ * known of those tables. */
+void follow_undo(struct receiver *r);
+/* What is known, for the header of a segment that begins; and back. */
+void follow_save(const struct receiver *r, struct buf *out);
+void follow_load(struct receiver *r, struct weir_str saved);
 /* A DDL frame's event. */
 void follow_frame(struct receiver *r, struct weir_str event);
 /* A table frame. */
@@ -233,8 +241,9 @@ enum weir_status diverged_feed(void *arg, struct weir_str name,
 void position_copy(struct position *to, const struct position *from);
 void position_free(struct position *p);
 enum weir_status receiver_publish(struct receiver *r, struct weir_err *err);
-/* A heartbeat frame: all up to there, and what was executed, has been read. */
-enum weir_status receiver_note_position(struct receiver *r, uint64_t offset,
-                                        struct weir_err *err);
+/* A heartbeat frame: all up to there, and what was executed, has been read.
+ * FRAME_HELD: that does not prove what is held. */
+enum weir_status receiver_mark(struct receiver *r, uint64_t offset,
+                               uint8_t flags, struct weir_err *err);
 
 #endif

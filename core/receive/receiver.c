@@ -69,6 +69,7 @@ receiver_free(struct receiver **rp)
     free(r->dir);
     free(r->page_path);
     buf_free(&r->floor_file);
+    buf_free(&r->halves);
     arena_free(&r->call);
     free(r);
     *rp = NULL;
@@ -78,9 +79,10 @@ void
 receiver_origin(void *receiver, struct buf *out)
 {
     const struct receiver *r = receiver;
-    struct buf             gtids = { 0 };
+    struct buf             gtids = { 0 }, definitions = { 0 };
 
     gtid_set_format(r->at.gtids, &gtids);
+    follow_save(r, &definitions);
     const struct origin o = {
         .server = buf_view(&r->server_id),
         .version = buf_view(&r->server_version),
@@ -88,9 +90,11 @@ receiver_origin(void *receiver, struct buf *out)
         .file = buf_view(&r->at.file),
         .file_offset = r->txn.open ? r->txn.start : r->at.offset,
         .kept = r->set.kept,
+        .definitions = buf_view(&definitions),
     };
     origin_format(&o, out);
     buf_free(&gtids);
+    buf_free(&definitions);
 }
 
 bool
@@ -149,31 +153,6 @@ receiver_publish(struct receiver *r, struct weir_err *err)
     return st == WEIR_OK ? housekeeping(r, err) : st;
 }
 
-enum weir_status
-receiver_note_position(struct receiver *r, uint64_t at, struct weir_err *err)
-{
-    uint8_t    fixed[24];
-    struct buf gtids = { 0 };
-    uint64_t   segment, offset;
-
-    gtid_set_format(r->at.gtids, &gtids);
-    put_le64(fixed, (uint64_t)clock_usec());
-    put_le64(fixed + 8, at);
-    put_le32(fixed + 16, (uint32_t)gtids.len);
-    put_le32(fixed + 20, (uint32_t)r->at.file.len);
-    const struct iovec parts[] = { { fixed, sizeof fixed },
-                                   { gtids.data, gtids.len },
-                                   { r->at.file.data, r->at.file.len } };
-    enum weir_status st = relay_reserve(
-        r->relay, sizeof fixed + gtids.len + r->at.file.len, 1, &segment, err);
-    if (st == WEIR_OK) {
-        st = relay_append(r->relay, FRAME_HEARTBEAT, 0, parts, 3, &offset,
-                          err);
-    }
-    buf_free(&gtids);
-    return st;
-}
-
 /* Each second without a transaction to show it: so far has been read. */
 static enum weir_status
 heartbeat(struct receiver *r, struct weir_err *err)
@@ -185,8 +164,7 @@ heartbeat(struct receiver *r, struct weir_err *err)
         return WEIR_OK;
     }
     r->heartbeat_at = now + SECOND;
-    const enum weir_status st =
-        receiver_note_position(r, r->at.offset, err);
+    const enum weir_status st = receiver_mark(r, r->at.offset, 0, err);
     if (st == WEIR_OK) {
         relay_commit(r->relay);
     }
@@ -287,6 +265,7 @@ receiver_disconnected(struct receiver *r, struct weir_err *err)
         r->at.offset = r->txn.start;
         st = relay_cut(r->relay, err);
     }
+    follow_undo(r);
     r->txn = (struct transaction){ 0 };
     tables_forget_ids(r);
     floor_restore(r);

@@ -1,13 +1,14 @@
 /*
  * resume.c - where the relay ends, in the source's terms: the origin of its last
- * segment, moved on by the frames in it; the definitions that they leave; and
- * that a connection that reads an old file again does not move it back.
+ * segment, moved on by the frames in it; the definitions that they leave; the
+ * frame that says so; and that a connection that reads an old file again does not move it back.
  */
 #include "receive/internal.h"
 
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "receive/xa.h"
@@ -99,6 +100,7 @@ take_origin(struct receiver *r, struct follower *f, struct arena *a,
     }
     if (st == WEIR_OK) {
         set_file(r, o.file, o.file_offset);
+        follow_load(r, o.definitions);
         buf_str(&r->server_id, o.server);
         buf_str(&r->server_version, o.version);
         r->set.kept = o.kept; /* of this segment */
@@ -159,6 +161,32 @@ receiver_resume(struct receiver *r, struct relay *relay, const char *dir,
         return WEIR_OK;
     }
     return st == WEIR_OK ? st : weir_wrap(err, WEIR_FATAL, "resume");
+}
+
+enum weir_status
+receiver_mark(struct receiver *r, uint64_t at, uint8_t flags,
+              struct weir_err *err)
+{
+    uint8_t    fixed[24];
+    struct buf gtids = { 0 };
+    uint64_t   segment, offset;
+
+    gtid_set_format(r->at.gtids, &gtids);
+    put_le64(fixed, (uint64_t)clock_usec());
+    put_le64(fixed + 8, at);
+    put_le32(fixed + 16, (uint32_t)gtids.len);
+    put_le32(fixed + 20, (uint32_t)r->at.file.len);
+    const struct iovec parts[] = { { fixed, sizeof fixed },
+                                   { gtids.data, gtids.len },
+                                   { r->at.file.data, r->at.file.len } };
+    enum weir_status st = relay_reserve(
+        r->relay, sizeof fixed + gtids.len + r->at.file.len, 1, &segment, err);
+    if (st == WEIR_OK) {
+        st = relay_append(r->relay, FRAME_HEARTBEAT, flags, parts, 3, &offset,
+                          err);
+    }
+    buf_free(&gtids);
+    return st;
 }
 
 /* ---- The floor: what earlier connections to the same server have read */

@@ -5,6 +5,7 @@
 #include "receive/internal.h"
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "receive/xa.h"
 
@@ -65,16 +66,49 @@ check_hold(struct receiver *r, const struct statement *s, struct weir_err *err)
     return st;
 }
 
-/* What is known of tables changes when the statement is in the relay, and not
- * at all if everything was taken back. */
+/* Of a temporary table of its session's, which has no row events: a server marks
+ * what depends on one (LOG_EVENT_THREAD_SPECIFIC_F; CREATE and RENAME of others
+ * may be marked, too, for what they read). */
+static bool
+is_temporary(const struct binlog_event *ev, const struct statement *s)
+{
+    return (ev->flags & BINLOG_F_THREAD_SPECIFIC) &&
+           (s->kind == STATEMENT_TRUNCATE ||
+            (s->kind == STATEMENT_TABLE &&
+             (str_is(s->verb, "alter table") ||
+              str_is(s->verb, "create index") ||
+              str_is(s->verb, "drop index"))));
+}
+
+static void
+warn_of_silence(const struct receiver *r, const struct statement *s)
+{
+    if (s->silent && s->ntables > 0 && !r->txn.skip) {
+        log_warn("%.*s.%.*s: a statement at %.*s:%llu (DROP, TRUNCATE, "
+                 "EXCHANGE or CONVERT PARTITION, IMPORT or DISCARD TABLESPACE) "
+                 "changed rows without row events: sinks still have the rows "
+                 "as they were before; copy the table anew",
+                 STR_ARG(s->tables[0].schema), STR_ARG(s->tables[0].name),
+                 STR_ARG(buf_view(&r->at.file)),
+                 (unsigned long long)r->at.offset);
+    }
+}
+
+/* What is known of tables changes when the statement is in the relay, before its
+ * COMMIT, which may stand in a segment of its own whose header says what is
+ * known; and not at all if everything was taken back. */
 static enum weir_status
 on_ddl(struct receiver *r, const struct binlog_event *ev,
        const struct binlog_query *query, const struct statement *s,
        struct weir_err *err)
 {
     struct followed f;
-    const bool      held = r->hold.active;
-    const bool      follow =
+
+    if (is_temporary(ev, s)) {
+        return r->txn.begun ? WEIR_OK : transaction_commit(r, err);
+    }
+    const bool held = r->hold.active;
+    const bool follow =
         !r->txn.skip && s->kind != STATEMENT_DML &&
         s->kind != STATEMENT_TRUNCATE;
 
@@ -87,14 +121,18 @@ on_ddl(struct receiver *r, const struct binlog_event *ev,
         follow_statement(r, query, s, &f);
     }
     if (is_kept(r, s)) {
+        warn_of_silence(r, s);
         st = transaction_ddl(r, ev, err);
+    }
+    if (st == WEIR_OK && follow) {
+        follow_apply(r, &f, true);
     }
     if (st == WEIR_OK && !r->txn.begun) {
         st = transaction_commit(r, err);
     }
-    const bool taken_back = st != WEIR_OK && held && !r->hold.active;
-    if (follow && !taken_back) {
-        follow_apply(r, &f, st == WEIR_OK);
+    const bool taken_back = held && !r->hold.active;
+    if (st != WEIR_OK && follow && !taken_back) {
+        follow_apply(r, &f, false);
     }
     return st;
 }

@@ -17,15 +17,13 @@
 
 enum { FIRST_ROOM = 256, INDEXES_MAX = 256, LIVE_USEC = 10 * 1000000 };
 
-bool
-tables_kept(const struct receiver *r, struct weir_str schema,
-            struct weir_str name)
+/* Names that are too long for any server match all. */
+static bool
+list_has(const struct weir_list *globs, struct weir_str schema,
+         struct weir_str name)
 {
     char full[512];
 
-    if (r->set.kept.n == 0) {
-        return true;
-    }
     if (schema.len + name.len + 2 > sizeof full) {
         return true;
     }
@@ -33,12 +31,19 @@ tables_kept(const struct receiver *r, struct weir_str schema,
     full[schema.len] = '.';
     memcpy(full + schema.len + 1, name.data, name.len);
     const struct weir_str text = { full, schema.len + 1 + name.len };
-    for (size_t i = 0; i < r->set.kept.n; i++) {
-        if (str_glob(str_of(r->set.kept.items[i]), text)) {
+    for (size_t i = 0; i < globs->n; i++) {
+        if (str_glob(str_of(globs->items[i]), text)) {
             return true;
         }
     }
     return false;
+}
+
+bool
+tables_kept(const struct receiver *r, struct weir_str schema,
+            struct weir_str name)
+{
+    return r->set.kept.n == 0 || list_has(&r->set.kept, schema, name);
 }
 
 /* The place of an id, or the free one where it would go. */
@@ -262,7 +267,8 @@ tables_define_defaults(void *arg, struct weir_str of_table,
     }
     d->def->indexes_told = true;
     d->def->collation = arena_str(&d->arena, of_table);
-    if (of_schema.len > 0 && !tables_known(r, d->schema, STR(""))) {
+    if (!d->assumed && of_schema.len > 0 &&
+        !tables_known(r, d->schema, STR(""))) {
         struct known_definition *schema =
             tables_new(r, d->schema, STR(""));
         schema->def = arena_alloc(&schema->arena, sizeof *schema->def);
@@ -279,7 +285,7 @@ tables_define_at(void *arg, struct weir_str gtid_set, struct weir_str file,
     struct receiver *r = arg;
 
     (void)gtid_set; /* file and offset are of the same server: enough */
-    if (r->describing) {
+    if (r->describing && !r->describing->assumed) {
         hold_until(r, file, offset);
     }
 }
@@ -295,14 +301,20 @@ describe(struct receiver *r, struct known_definition *d)
         return;
     }
     d->def = arena_alloc(&d->arena, sizeof *d->def);
-    d->provisional = true;
-    d->added = true;
+    d->assumed = r->set.assumed.n > 0 &&
+                 list_has(&r->set.assumed, d->schema, d->name);
+    d->provisional = !d->assumed;
+    d->added = r->hold.active || !d->assumed;
     r->describing = d;
     r->describe_room = 0;
     enum weir_status st =
         r->set.describe(r->set.arg, d->schema, d->name, &why);
     r->describing = NULL;
-    if (st == WEIR_OK && !r->hold.active) {
+    if (st == WEIR_OK && d->assumed) {
+        log_warn("%.*s.%.*s: columns are named as the server has them now, as "
+                 "assume_current_schema says", STR_ARG(d->schema),
+                 STR_ARG(d->name));
+    } else if (st == WEIR_OK && !r->hold.active) {
         st = weir_fail(&why, WEIR_REJECT,
                        "it did not say of which position that is");
     }

@@ -14,7 +14,7 @@
 #include "base/str.h"
 #include "receive/xa.h"
 
-enum { HEAD_FIXED = 48, PUBLISH_BYTES = 256 << 10 };
+enum { HEAD_FIXED = 48, COMMIT_BYTES = 16, PUBLISH_BYTES = 256 << 10 };
 
 /* MariaDB never sends twice what is before a position, so this is another
  * transaction under a number that was used or passed: without
@@ -63,6 +63,7 @@ transaction_begin(struct receiver *r, const char *gtid,
         .start = r->at.offset - ev->len,
     };
     r->need_origin = false;
+    r->halves.len = 0;
     snprintf(r->txn.gtid, sizeof r->txn.gtid, "%s", gtid);
     r->txn.skip = *gtid && gtid_set_has(r->at.gtids, str_of(gtid));
     return r->txn.skip && ev->type == BINLOG_MARIADB_GTID
@@ -273,7 +274,7 @@ transaction_ddl(struct receiver *r, const struct binlog_event *ev,
 static enum weir_status
 append_commit(struct receiver *r, struct weir_err *err)
 {
-    uint8_t  fixed[16];
+    uint8_t  fixed[COMMIT_BYTES];
     uint64_t segment, offset;
 
     const enum weir_status st = reserve(r, sizeof fixed, 1, &segment, err);
@@ -283,7 +284,9 @@ append_commit(struct receiver *r, struct weir_err *err)
     put_le64(fixed, r->txn.head);
     put_le64(fixed + 8, r->at.offset);
     const struct iovec part = { fixed, sizeof fixed };
-    return relay_append(r->relay, FRAME_COMMIT, 0, &part, 1, &offset, err);
+    return relay_append(r->relay, FRAME_COMMIT,
+                        r->hold.active ? FRAME_HELD : 0, &part, 1, &offset,
+                        err);
 }
 
 enum weir_status
@@ -309,6 +312,7 @@ transaction_commit(struct receiver *r, struct weir_err *err)
         }
     }
     r->txn.open = false;
+    r->halves.len = 0;
     if (!r->txn.written) {
         return hold_check(r, err);
     }
@@ -341,5 +345,6 @@ transaction_rollback(struct receiver *r, struct weir_err *err)
         tables_unwritten(r);
         r->txn.written = false;
     }
+    follow_undo(r);
     return transaction_commit(r, err);
 }

@@ -472,7 +472,7 @@ xa_commit(struct receiver *r, struct weir_str xid, struct weir_err *err)
         return st == WEIR_DROP ? unknown(r, xid, path, err) : st;
     }
     /* Else the PREPARE's GTID may be in no frame when the file is gone. */
-    st = receiver_note_position(r, r->txn.start, err);
+    st = receiver_mark(r, r->txn.start, r->hold.active ? FRAME_HELD : 0, err);
     if (st == WEIR_OK) {
         st = append_group(r, &in, name, err);
     }

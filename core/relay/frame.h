@@ -56,6 +56,9 @@ enum frame_flags {
     FRAME_CONTINUED = 1, /* a TXN_HEAD or TABLE repeated in a new segment */
     FRAME_MUST = 2,      /* who doesn't know the type has to stop */
     FRAME_EARLIER = 4,   /* a TABLE as it was when its rows were prepared (XA) */
+    FRAME_HELD = 8,      /* a COMMIT or HEARTBEAT that does not end
+                            anything by itself: what came so far is whole when
+                            another frame that ends something is there, too */
 };
 
 struct frame { /* points into a block of the follower's, see follow.h */

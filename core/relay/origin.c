@@ -9,7 +9,7 @@
 
 enum { VERSION = 1, MAX_KEPT = 4096 };
 enum { TAG_SERVER = 1, TAG_VERSION, TAG_GTID_SET, TAG_FILE, TAG_FILE_OFFSET,
-       TAG_KEPT };
+       TAG_KEPT, TAG_DEFINITIONS };
 
 static void
 put(struct buf *out, uint8_t tag, struct weir_str s)
@@ -36,6 +36,9 @@ origin_format(const struct origin *o, struct buf *out)
     for (size_t i = 0; i < o->kept.n; i++) {
         put(out, TAG_KEPT, str_of(o->kept.items[i]));
     }
+    if (o->definitions.len > 0) {
+        put(out, TAG_DEFINITIONS, o->definitions);
+    }
 }
 
 static enum weir_status
@@ -60,6 +63,9 @@ take_field(struct arena *a, uint8_t tag, struct weir_str value,
             return WEIR_REJECT;
         }
         out->file_offset = get_le64(value.data);
+        break;
+    case TAG_DEFINITIONS:
+        out->definitions = value;
         break;
     case TAG_KEPT:
         if (out->kept.n == MAX_KEPT) {

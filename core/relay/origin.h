@@ -22,6 +22,8 @@ struct origin {
     struct weir_str  file;            /* and where that was */
     uint64_t         file_offset;
     struct weir_list kept; /* globs of database.table; none: all */
+    struct weir_str  definitions; /* of tables, as they were known there; the
+                                     source worker's business */
 };
 
 void origin_format(const struct origin *o, struct buf *out);

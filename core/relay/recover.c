@@ -122,8 +122,9 @@ scan_segment(struct relay *r, const struct segment *seg, struct scan *s,
         }
         s->end = f.next;
         s->frames |= f.type != FRAME_STOP;
-        if (f.type == FRAME_COMMIT || f.type == FRAME_ROTATE ||
-            f.type == FRAME_HEARTBEAT || f.type == FRAME_STOP) {
+        if (!(f.flags & FRAME_HELD) &&
+            (f.type == FRAME_COMMIT || f.type == FRAME_ROTATE ||
+             f.type == FRAME_HEARTBEAT || f.type == FRAME_STOP)) {
             s->whole = f.next;
             s->stopped = f.type == FRAME_STOP;
         }

@@ -45,7 +45,8 @@ ddl_session_of(struct arena *a, const struct binlog_query *query,
                              .version = version_of(server_version),
                              .schema = query->schema,
                              .sql_mode = query->sql_mode,
-                             .flags2 = query->flags2 };
+                             .flags2 = query->flags2,
+                             .error = query->error };
 
     charset_of_id(a, query->server_collation, &s.server_collation);
     return s;
@@ -217,6 +218,18 @@ begin_draft(struct follower *f, struct draft *d, const struct definition *def)
     draft_from(d, def);
 }
 
+/* New columns go before its own two, which no statement names. */
+static bool
+is_versioned(const struct definition *def)
+{
+    const unsigned facets = WEIR_GENERATED | WEIR_INVISIBLE;
+    const struct definition_column *last =
+        def->ncolumns > 1 ? &def->columns[def->ncolumns - 1] : NULL;
+
+    return last && str_is(last->name, "row_end") &&
+           (last->facets & facets) == facets;
+}
+
 static bool
 end_draft(struct follower *f, struct draft *d,
           const struct statement_table *from, const struct statement_table *to)
@@ -246,6 +259,9 @@ alter_table(struct follower *f)
     const struct definition *def = known(f, table.schema, table.name);
     if (!def) {
         return not_understood(f, "what it was before is not known");
+    }
+    if (is_versioned(def)) {
+        return not_understood(f, "system versioning");
     }
     to = table;
     begin_draft(f, &d, def);
@@ -377,6 +393,15 @@ forget_named(struct follower *f)
     }
 }
 
+/* What a statement on a database, not understood, may have changed. */
+static void
+forget_database(struct follower *f)
+{
+    change(f, f->session->schema, STR(""), NULL);
+    change(f, f->s->name, STR(""), NULL)->whole_schema =
+        !str_is(f->s->verb, "alter database");
+}
+
 static bool
 database_collation(struct follower *f, struct weir_str *out)
 {
@@ -385,6 +410,12 @@ database_collation(struct follower *f, struct weir_str *out)
 
     while (f->t.kind != TOKEN_END) {
         if (token_take_sign(&f->t, ';')) {
+            continue;
+        }
+        if (token_take_word(&f->t, "read") &&
+            token_take_word(&f->t, "only")) {
+            token_take_sign(&f->t, '=');
+            token_next(&f->t);
             continue;
         }
         if (!draft_read_option(&d, &charset, &collate)) {
@@ -440,6 +471,7 @@ alter_database(struct follower *f)
         (f->t.kind == TOKEN_WORD && !token_is_word(&f->t, "character") &&
          !token_is_word(&f->t, "charset") && !token_is_word(&f->t, "default") &&
          !token_is_word(&f->t, "collate") &&
+         !token_is_word(&f->t, "encryption") && !token_is_word(&f->t, "read") &&
          !token_is_word(&f->t, "comment"))) {
         schema = f->t.text;
         token_next(&f->t);
@@ -497,7 +529,15 @@ follow(struct follower *f)
                                         "fulltext", "spatial", "vector",
                                         NULL };
     const char *verb = NULL;
+    bool        reads = false;
 
+    if (f->session->error != 0) {
+        return not_understood(f, "it failed, and how much of it was done is "
+                                 "not known");
+    }
+    if (!token_take_set(&f->t, &reads)) {
+        return not_understood(f, "SET STATEMENT of what it may depend on");
+    }
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs && !verb; i++) {
         verb = token_take_word(&f->t, verbs[i]) ? verbs[i] : NULL;
     }
@@ -537,5 +577,8 @@ ddl_follow(struct arena *a, const struct ddl_session *session,
     if (s->unsure || !follow(&f) || out->why || f.t.broken) {
         not_understood(&f, "a quote is not closed");
         forget_named(&f);
+        if (s->kind == STATEMENT_DATABASE) {
+            forget_database(&f);
+        }
     }
 }

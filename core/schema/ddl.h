@@ -16,6 +16,7 @@ struct ddl_session { /* in which the statement ran */
     struct weir_str     schema;
     uint64_t            sql_mode;
     uint32_t            flags2;
+    uint16_t            error; /* that it ended with; 0: none */
     struct weir_str     server_collation; /* empty: not known */
 };
 /* From a QUERY event and a server's version as it says it ("10.11.6-MariaDB").

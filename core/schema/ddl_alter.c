@@ -3,40 +3,20 @@
  * mysql_prepare_alter_table()): what is dropped and changed, in place; then what
  * is added and moved, one after the other; then indexes, old ones first.
  */
-#include "schema/ddl_draft.h"
+#include "schema/ddl_alter.h"
 
 #include "base/str.h"
 
 enum { SPECS_MAX = 4096 };
 
-struct move { /* of a column that is added, or changed with FIRST or AFTER */
-    struct draft_column *column;
-    bool                 first;
-    struct weir_str      after; /* empty: at the end */
-};
-
-struct alter {
-    struct draft    *d;
-    struct draft     added; /* indexes of the statement */
-    size_t           nmoves, moves_room;
-    struct move     *moves;
-    size_t           nold;
-    struct draft_column **old; /* as they were before */
-    struct draft_column **now; /* the same, as they have become */
-    struct weir_str  charset, collate, convert_charset, convert_collate;
-    bool             convert;
-    struct statement_table *renamed;
-};
-
-static bool
-fail(struct alter *al, const char *why)
+bool
+alter_fail(struct alter *al, const char *why)
 {
     return draft_fail(al->d, why);
 }
 
-/* What has become of the column that had the name before. */
-static struct draft_column *
-find_now(const struct alter *al, struct weir_str name)
+struct draft_column *
+alter_find_now(const struct alter *al, struct weir_str name)
 {
     for (size_t i = 0; i < al->nold; i++) {
         if (str_eq_nocase(al->old[i]->name, name)) {
@@ -47,7 +27,39 @@ find_now(const struct alter *al, struct weir_str name)
 }
 
 static bool
-take_if_exists(struct draft *d)
+was_there(const struct alter *al, struct weir_str name)
+{
+    for (size_t i = 0; i < al->nold; i++) {
+        if (str_eq_nocase(al->old[i]->name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+alter_is_moved(const struct alter *al, const struct draft_column *c)
+{
+    for (size_t i = 0; i < al->nmoves; i++) {
+        if (al->moves[i].column == c) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+alter_drop(struct alter *al, const struct draft_column *c)
+{
+    for (size_t i = 0; i < al->nold; i++) {
+        if (al->now[i] == c) {
+            al->now[i] = NULL;
+        }
+    }
+}
+
+bool
+alter_take_if_exists(struct draft *d)
 {
     const bool was = token_take_word(d->t, "if");
 
@@ -58,19 +70,19 @@ take_if_exists(struct draft *d)
     return was;
 }
 
-static bool
-read_place(struct alter *al, struct move *m)
+bool
+alter_read_place(struct alter *al, struct move *m)
 {
     m->first = token_take_word(al->d->t, "first");
     return m->first || !token_take_word(al->d->t, "after") ||
            draft_name(al->d, &m->after);
 }
 
-static bool
-add_move(struct alter *al, const struct move *m)
+bool
+alter_add_move(struct alter *al, const struct move *m)
 {
     if (al->nmoves == SPECS_MAX) {
-        return fail(al, "too many parts of a statement");
+        return alter_fail(al, "too many parts of a statement");
     }
     if (!al->moves) {
         al->moves = arena_array(al->d->a, SPECS_MAX, sizeof *al->moves);
@@ -79,32 +91,32 @@ add_move(struct alter *al, const struct move *m)
     return true;
 }
 
-/* Indexes that a column brings go behind those that are there. */
-static bool
-read_column(struct alter *al, struct weir_str name, struct draft_column **out)
+bool
+alter_read_column(struct alter *al, struct weir_str name,
+                  struct draft_column **out)
 {
     al->added.why = NULL;
     const bool ok = draft_read_column(&al->added, name, out);
-    return ok || fail(al, al->added.why);
+    return ok || alter_fail(al, al->added.why);
 }
 
 static bool
 add_column(struct alter *al)
 {
-    const bool      if_not_exists = take_if_exists(al->d);
+    const bool      if_not_exists = alter_take_if_exists(al->d);
     const size_t    nindexes = al->added.nindexes;
     struct move     m = { .after = STR("") };
     struct weir_str name;
 
-    if (!draft_name(al->d, &name) || !read_column(al, name, &m.column) ||
-        !read_place(al, &m)) {
+    if (!draft_name(al->d, &name) || !alter_read_column(al, name, &m.column) ||
+        !alter_read_place(al, &m)) {
         return false;
     }
-    if (if_not_exists && find_now(al, name)) {
-        return al->added.nindexes == nindexes ||
-               fail(al, "ADD COLUMN IF NOT EXISTS with an index");
+    if (if_not_exists && was_there(al, name)) {
+        return (alter_find_now(al, name) && al->added.nindexes == nindexes) ||
+               alter_fail(al, "ADD COLUMN IF NOT EXISTS of one that changes");
     }
-    return add_move(al, &m);
+    return alter_add_move(al, &m);
 }
 
 static bool
@@ -113,21 +125,36 @@ add_list(struct alter *al)
     do {
         bool was;
         if (!draft_read_index_or_check(&al->added, &was)) {
-            return fail(al, al->added.why);
+            return alter_fail(al, al->added.why);
         }
         if (!was && !add_column(al)) {
             return false;
         }
     } while (token_take_sign(al->d->t, ','));
-    return token_take_sign(al->d->t, ')') || fail(al, "ADD (");
+    return token_take_sign(al->d->t, ')') || alter_fail(al, "ADD (");
 }
 
-static bool
-skip_rest(struct alter *al)
+bool
+alter_skip_rest(struct alter *al)
 {
     while (al->d->t->kind != TOKEN_END) {
         token_next(al->d->t);
     }
+    return true;
+}
+
+/* Of an application: [IF NOT EXISTS] name (from, to), which may not be NULL
+ * then. */
+static bool
+read_period(struct alter *al)
+{
+    struct weir_str from, to;
+
+    if (!draft_read_period(&al->added, &from, &to)) {
+        return alter_fail(al, al->added.why);
+    }
+    al->period[0] = from;
+    al->period[1] = to;
     return true;
 }
 
@@ -139,17 +166,18 @@ read_add(struct alter *al)
     bool           was;
 
     if (token_is_word(t, "partition")) {
-        return skip_rest(al);
+        return alter_skip_rest(al);
     }
-    if (token_is_word(t, "system") || token_is_word(t, "period")) {
-        token_next(&look);
-        if (token_is_word(&look, "versioning") || token_is_word(&look, "for")) {
-            return fail(al, "system versioning");
-        }
+    if (token_take_word(&look, "system") &&
+        token_is_word(&look, "versioning")) {
+        return alter_fail(al, "system versioning");
+    }
+    if (draft_is_period(t)) {
+        return read_period(al);
     }
     if (!token_take_word(t, "column")) {
         if (!draft_read_index_or_check(&al->added, &was)) {
-            return fail(al, al->added.why);
+            return alter_fail(al, al->added.why);
         }
         if (was) {
             return true;
@@ -168,314 +196,23 @@ read_add(struct alter *al)
     return add_column(al);
 }
 
-/* ---- DROP */
-
-static bool
-drop_index(struct alter *al, bool if_exists, struct weir_str name)
-{
-    struct draft_index *index = draft_find_index(al->d, name);
-
-    al->d->reordered = true;
-    if (!index && !if_exists) {
-        return fail(al, "DROP of an index that is not known");
-    }
-    if (!al->d->indexes_told) {
-        return fail(al, "the table's indexes are not known");
-    }
-    if (index) {
-        draft_remove_index(al->d, index);
-    }
-    return true;
-}
-
-/* Each index loses the column; one that has none left is gone. */
-static bool
-drop_column(struct alter *al, bool if_exists, struct weir_str name)
-{
-    struct draft        *d = al->d;
-    struct draft_column *c = find_now(al, name);
-
-    if (!c) {
-        return if_exists || fail(al, "DROP of a column that is not there");
-    }
-    if (!d->indexes_told) {
-        return fail(al, "the table's indexes are not known");
-    }
-    draft_remove(d, draft_place(d, c));
-    for (size_t i = d->nindexes; i-- > 0;) {
-        struct draft_index *index = d->indexes[i];
-        const size_t        before = index->ncolumns;
-        size_t              n = 0;
-        for (size_t k = 0; k < before; k++) {
-            if (index->columns[k] != c) {
-                index->columns[n++] = index->columns[k];
-            }
-        }
-        index->ncolumns = n;
-        if (n == 0 && before > 0) {
-            draft_remove_index(d, index);
-        }
-    }
-    return true;
-}
-
-/* It may be a CHECK, a FOREIGN KEY, or an index. */
-static bool
-drop_constraint(struct alter *al, struct weir_str name)
-{
-    if (!al->d->indexes_told || draft_find(al->d, name)) {
-        return fail(al, "DROP CONSTRAINT of what is not known");
-    }
-    struct draft_index *index = draft_find_index(al->d, name);
-    if (index && !index->unique) {
-        return fail(al, "DROP CONSTRAINT of what is not known");
-    }
-    if (index) {
-        draft_remove_index(al->d, index);
-    }
-    return true;
-}
-
-static bool
-read_drop(struct alter *al)
-{
-    struct draft   *d = al->d;
-    struct tokens  *t = d->t;
-    struct weir_str name;
-    bool            if_exists;
-
-    if (token_is_word(t, "partition")) {
-        return skip_rest(al);
-    }
-    if (token_take_word(t, "primary")) {
-        return token_take_word(t, "key") ? drop_index(al, false, STR("PRIMARY"))
-                                         : fail(al, "DROP PRIMARY");
-    }
-    if (token_take_word(t, "index") || token_take_word(t, "key")) {
-        if_exists = take_if_exists(d);
-        return draft_name(d, &name) && drop_index(al, if_exists, name);
-    }
-    if (token_take_word(t, "foreign")) {
-        token_take_word(t, "key");
-        take_if_exists(d);
-        return draft_name(d, &name);
-    }
-    if (token_take_word(t, "constraint") || token_take_word(t, "check")) {
-        take_if_exists(d);
-        return draft_name(d, &name) && drop_constraint(al, name);
-    }
-    if (token_is_word(t, "system") || token_is_word(t, "period")) {
-        return fail(al, "system versioning");
-    }
-    token_take_word(t, "column");
-    if_exists = take_if_exists(d);
-    if (!draft_name(d, &name) || !drop_column(al, if_exists, name)) {
-        return false;
-    }
-    if (!token_take_word(t, "restrict")) {
-        token_take_word(t, "cascade");
-    }
-    return true;
-}
-
-/* ---- CHANGE, MODIFY, RENAME, ALTER */
-
-/* The column stays the same one for its indexes. */
-static bool
-change_column(struct alter *al, bool if_exists, struct draft_column *c,
-              struct draft_column *to, struct move *m)
-{
-    if (!c) {
-        return if_exists || fail(al, "a column that is not there");
-    }
-    if (!al->d->indexes_told) {
-        return fail(al, "the table's indexes are not known");
-    }
-    for (size_t i = 0; i < al->nmoves; i++) {
-        if (al->moves[i].column == c) {
-            return fail(al, "a column that is changed twice");
-        }
-    }
-    al->d->reordered = true;
-    *c = *to;
-    if (!m->first && m->after.len == 0) {
-        return true;
-    }
-    draft_remove(al->d, draft_place(al->d, c));
-    m->column = c;
-    return add_move(al, m);
-}
-
-static bool
-read_change(struct alter *al, bool modify)
-{
-    struct draft        *d = al->d;
-    struct move          m = { .after = STR("") };
-    struct draft_column *to;
-    struct weir_str      from, name;
-
-    token_take_word(d->t, "column");
-    const bool if_exists = take_if_exists(d);
-    if (!draft_name(d, &from)) {
-        return false;
-    }
-    name = from;
-    if (!modify && !draft_name(d, &name)) {
-        return false;
-    }
-    const size_t nindexes = al->added.nindexes;
-    if (!read_column(al, name, &to) || !read_place(al, &m)) {
-        return false;
-    }
-    struct draft_column *c = find_now(al, from);
-    if (!c && al->added.nindexes != nindexes) {
-        return fail(al, "an index of a column that is not there");
-    }
-    return change_column(al, if_exists, c, to, &m);
-}
-
-static bool
-rename_column(struct alter *al)
-{
-    struct draft   *d = al->d;
-    struct weir_str from, to;
-    const bool      if_exists = take_if_exists(d);
-
-    if (!draft_name(d, &from) || !token_take_word(d->t, "to") ||
-        !draft_name(d, &to)) {
-        return fail(al, "RENAME COLUMN");
-    }
-    for (size_t i = 0; i < al->nold; i++) {
-        /* By the old names, so that two can be swapped. */
-        if (str_eq_nocase(al->old[i]->name, from)) {
-            al->now[i]->name = to;
-            return true;
-        }
-    }
-    return if_exists || fail(al, "RENAME of a column that is not there");
-}
-
-static bool
-rename_index(struct alter *al)
-{
-    struct draft   *d = al->d;
-    struct weir_str from, to;
-    const bool      if_exists = take_if_exists(d);
-
-    if (!draft_name(d, &from) || !token_take_word(d->t, "to") ||
-        !draft_name(d, &to)) {
-        return fail(al, "RENAME INDEX");
-    }
-    struct draft_index *index = draft_find_index(d, from);
-    if (index) {
-        index->name = to;
-    }
-    return index || if_exists || fail(al, "an index that is not known");
-}
-
-static bool
-read_rename(struct alter *al)
-{
-    struct draft  *d = al->d;
-    struct tokens *t = d->t;
-
-    if (token_take_word(t, "column")) {
-        return rename_column(al);
-    }
-    if (token_take_word(t, "index") || token_take_word(t, "key")) {
-        return rename_index(al);
-    }
-    if (!token_take_word(t, "to") && !token_take_word(t, "as")) {
-        token_take_sign(t, '=');
-    }
-    if (!draft_name(d, &al->renamed->name)) {
-        return false;
-    }
-    al->renamed->schema = d->session->schema;
-    if (token_take_sign(t, '.')) {
-        al->renamed->schema = al->renamed->name;
-        return draft_name(d, &al->renamed->name);
-    }
-    return true;
-}
-
-/* ALTER [COLUMN] c SET DEFAULT x, ALTER INDEX i IGNORED, ... */
-static bool
-read_alter(struct alter *al)
-{
-    struct draft   *d = al->d;
-    struct tokens  *t = d->t;
-    struct weir_str name;
-
-    if (token_take_word(t, "index") || token_take_word(t, "key")) {
-        take_if_exists(d);
-        if (!draft_name(d, &name)) {
-            return false;
-        }
-        token_take_word(t, "not");
-        return token_take_word(t, "ignored") || token_take_word(t, "visible") ||
-               token_take_word(t, "invisible") || fail(al, "ALTER INDEX");
-    }
-    if (token_take_word(t, "check") || token_take_word(t, "constraint")) {
-        if (!draft_name(d, &name)) {
-            return false;
-        }
-        token_take_word(t, "not");
-        return token_take_word(t, "enforced") || fail(al, "ALTER CHECK");
-    }
-    token_take_word(t, "column");
-    const bool if_exists = take_if_exists(d);
-    if (!draft_name(d, &name)) {
-        return false;
-    }
-    struct draft_column *c = find_now(al, name);
-    if (!c && !if_exists) {
-        return fail(al, "a column that is not there");
-    }
-    if (token_take_word(t, "drop")) {
-        return token_take_word(t, "default") || fail(al, "ALTER COLUMN");
-    }
-    if (!token_take_word(t, "set")) {
-        return fail(al, "ALTER COLUMN");
-    }
-    if (c && token_take_word(t, "invisible")) {
-        c->facets |= WEIR_INVISIBLE;
-        return true;
-    }
-    if (c && token_take_word(t, "visible")) {
-        c->facets &= ~(unsigned)WEIR_INVISIBLE;
-        return true;
-    }
-    if (!token_take_word(t, "default")) {
-        return fail(al, "ALTER COLUMN");
-    }
-    /* A value, up to the next part. */
-    while (t->kind != TOKEN_END && !token_is_sign(t, ',')) {
-        if (token_is_sign(t, '(')) {
-            if (!draft_skip_parentheses(d)) {
-                return false;
-            }
-        } else {
-            token_next(t);
-        }
-    }
-    return true;
-}
-
 static bool
 read_convert(struct alter *al)
 {
     struct tokens *t = al->d->t;
 
     if (token_is_word(t, "partition") || token_is_word(t, "table")) {
-        return fail(al, "CONVERT of a partition");
+        return alter_fail(al, "CONVERT of a partition");
     }
     if (!token_take_word(t, "to")) {
-        return fail(al, "CONVERT");
+        return alter_fail(al, "CONVERT");
+    }
+    if (al->convert) {
+        return alter_fail(al, "CONVERT, twice");
     }
     al->convert = true;
     if (!token_is_word(t, "charset") && !token_is_word(t, "character")) {
-        return fail(al, "CONVERT");
+        return alter_fail(al, "CONVERT");
     }
     if (!draft_read_option(al->d, &al->convert_charset,
                            &al->convert_collate)) {
@@ -484,6 +221,24 @@ read_convert(struct alter *al)
     return !token_is_word(t, "collate") ||
            draft_read_option(al->d, &al->convert_charset,
                              &al->convert_collate);
+}
+
+/* ORDER BY a, b DESC: the last part. */
+static bool
+read_order(struct alter *al)
+{
+    struct draft   *d = al->d;
+    struct weir_str name;
+
+    bool ok = token_take_word(d->t, "by");
+    do {
+        ok = ok && draft_name(d, &name) && draft_find(d, name);
+        if (!token_take_word(d->t, "asc")) {
+            token_take_word(d->t, "desc");
+        }
+    } while (ok && token_take_sign(d->t, ','));
+    token_take_sign(d->t, ';');
+    return (ok && d->t->kind == TOKEN_END) || alter_fail(al, "ORDER BY");
 }
 
 /* Parts that change neither columns nor indexes. */
@@ -505,13 +260,13 @@ read_other(struct alter *al)
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         if (token_take_word(t, pairs[i][0])) {
             return token_take_word(t, pairs[i][1]) ||
-                   fail(al, "a part of ALTER TABLE that is not known");
+                   alter_fail(al, "a part of ALTER TABLE that is not known");
         }
     }
     for (size_t i = 0;
          i < sizeof partition_verbs / sizeof *partition_verbs; i++) {
         if (token_is_word(t, partition_verbs[i])) {
-            return skip_rest(al);
+            return alter_skip_rest(al);
         }
     }
     if (token_take_word(t, "force") || token_take_word(t, "nowait")) {
@@ -522,7 +277,7 @@ read_other(struct alter *al)
         return true;
     }
     if (token_take_word(t, "order")) {
-        return token_take_word(t, "by") ? skip_rest(al) : fail(al, "ORDER");
+        return read_order(al);
     }
     return draft_read_option(al->d, &al->charset, &al->collate);
 }
@@ -535,15 +290,15 @@ read_spec(struct alter *al)
     if (token_take_word(t, "add")) {
         return read_add(al);
     } else if (token_take_word(t, "drop")) {
-        return read_drop(al);
+        return alter_read_drop(al);
     } else if (token_take_word(t, "change")) {
-        return read_change(al, false);
+        return alter_read_change(al, false);
     } else if (token_take_word(t, "modify")) {
-        return read_change(al, true);
+        return alter_read_change(al, true);
     } else if (token_take_word(t, "rename")) {
-        return read_rename(al);
+        return alter_read_rename(al);
     } else if (token_take_word(t, "alter")) {
-        return read_alter(al);
+        return alter_read_alter(al);
     } else if (token_take_word(t, "convert")) {
         return read_convert(al);
     }
@@ -562,12 +317,12 @@ place_columns(struct alter *al)
         size_t             at = m->first ? 0 : d->ncolumns;
         if (draft_find(d, m->column->name) ||
             d->ncolumns == BINLOG_MAX_COLUMNS) {
-            return fail(al, "a column that is there already");
+            return alter_fail(al, "a column that is there already");
         }
         if (m->after.len > 0) {
             const struct draft_column *after = draft_find(d, m->after);
             if (!after) {
-                return fail(al, "AFTER a column that is not there");
+                return alter_fail(al, "AFTER a column that is not there");
             }
             at = draft_place(d, after) + 1;
         }
@@ -581,6 +336,9 @@ set_collation(struct alter *al)
 {
     struct draft *d = al->d;
 
+    if (al->convert && (al->charset.len > 0 || al->collate.len > 0)) {
+        return alter_fail(al, "CONVERT and another default charset at once");
+    }
     if (al->charset.len > 0 || al->collate.len > 0) {
         d->collation = draft_collation(d, al->charset, al->collate);
     }
@@ -589,7 +347,7 @@ set_collation(struct alter *al)
             draft_collation(d, al->convert_charset, al->convert_collate);
         for (size_t i = 0; i < d->ncolumns && !d->why; i++) {
             if (!d->columns[i]->settled) {
-                return fail(al, "CONVERT and new columns at once");
+                return alter_fail(al, "CONVERT and new columns at once");
             }
             draft_convert_column(d, d->columns[i], d->collation);
         }
@@ -606,7 +364,7 @@ add_indexes(struct alter *al)
             continue;
         }
         if (index->name.len > 0 && draft_find_index(al->d, index->name)) {
-            return fail(al, "an index that is there already");
+            return alter_fail(al, "an index that is there already");
         }
         if (!draft_add_index(al->d, index)) {
             return false;
@@ -625,6 +383,7 @@ draft_alter(struct draft *d, struct statement_table *renamed)
                         .collate = STR(""),
                         .convert_charset = STR(""),
                         .convert_collate = STR(""),
+                        .period = { STR(""), STR("") },
                         .renamed = renamed };
 
     al.added.indexes = NULL;
@@ -641,11 +400,12 @@ draft_alter(struct draft *d, struct statement_table *renamed)
             continue;
         }
         if (!read_spec(&al)) {
-            return fail(&al, "a part of ALTER TABLE that is not known");
+            return alter_fail(&al, "a part of ALTER TABLE that is not known");
         }
     }
     if (d->t->broken) {
-        return fail(&al, "a quote is not closed");
+        return alter_fail(&al, "a quote is not closed");
     }
-    return place_columns(&al) && set_collation(&al) && add_indexes(&al);
+    return place_columns(&al) && draft_apply_period(d, al.period) &&
+           set_collation(&al) && add_indexes(&al);
 }

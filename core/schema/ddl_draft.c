@@ -5,6 +5,8 @@
  */
 #include "schema/ddl_draft.h"
 
+#include <ctype.h>
+
 #include "base/str.h"
 
 bool
@@ -258,6 +260,61 @@ is_key(const struct draft_index *index)
 }
 
 static bool
+is_plain(struct weir_str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        if (!isalnum((unsigned char)name.data[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* -1, 0, 1: in ASCII, without case. */
+static int
+name_compare(struct weir_str a, struct weir_str b)
+{
+    const size_t n = a.len < b.len ? a.len : b.len;
+
+    for (size_t i = 0; i < n; i++) {
+        const int c = tolower((unsigned char)a.data[i]) -
+                      tolower((unsigned char)b.data[i]);
+        if (c != 0) {
+            return c;
+        }
+    }
+    return a.len < b.len ? -1 : a.len > b.len;
+}
+
+/* The table's key: its primary one, else a unique one without NULL: MariaDB's
+ * first; of MySQL, which does not show its order, the first by name (as a source
+ * describes tables, too). */
+static bool
+choose_key(struct draft *d, const struct draft_index **out)
+{
+    const bool by_name = d->session->flavour == FLAVOUR_MYSQL;
+    size_t     candidates = 0;
+    bool       plain = true;
+
+    *out = NULL;
+    for (size_t i = 0; i < d->nindexes; i++) {
+        const struct draft_index *index = d->indexes[i];
+        if (!is_key(index)) {
+            continue;
+        }
+        candidates++;
+        plain &= is_plain(index->name);
+        if (!*out || (by_name && !(*out)->primary &&
+                      name_compare(index->name, (*out)->name) < 0)) {
+            *out = index;
+        }
+    }
+    return candidates < 2 || (*out)->primary ||
+           (by_name ? plain : !d->reordered) ||
+           draft_fail(d, "which of several unique indexes is its key");
+}
+
+static bool
 settle_indexes(struct draft *d)
 {
     for (size_t i = 0; i < d->nindexes; i++) {
@@ -283,12 +340,7 @@ settle_indexes(struct draft *d)
         }
     }
     sort_indexes(d);
-    size_t candidates = 0;
-    for (size_t i = 0; i < d->nindexes; i++) {
-        candidates += is_key(d->indexes[i]);
-    }
-    return !d->reordered || candidates < 2 || d->indexes[0]->primary ||
-           draft_fail(d, "which of several unique indexes is its key");
+    return true;
 }
 
 /* ---- To a definition */
@@ -304,11 +356,14 @@ places_of(struct draft *d, size_t n, struct draft_column *const *columns)
     return to;
 }
 
-static void
+static bool
 define_indexes(struct draft *d, struct definition *def)
 {
-    const struct draft_index *key = NULL;
+    const struct draft_index *key;
 
+    if (!choose_key(d, &key)) {
+        return false;
+    }
     def->indexes_told = d->indexes_told;
     def->nindexes = (uint32_t)d->nindexes;
     def->indexes = arena_array(d->a, d->nindexes, sizeof *def->indexes);
@@ -321,7 +376,6 @@ define_indexes(struct draft *d, struct definition *def)
             .ncolumns = (uint32_t)index->ncolumns,
             .columns = places_of(d, index->ncolumns, index->columns),
         };
-        key = !key && is_key(index) ? index : key;
     }
     if (d->indexes_told) {
         d->nkey = key ? key->ncolumns : 0;
@@ -329,6 +383,7 @@ define_indexes(struct draft *d, struct definition *def)
     }
     def->nkey = (uint32_t)d->nkey;
     def->key = places_of(d, d->nkey, d->key);
+    return true;
 }
 
 struct definition *
@@ -358,6 +413,5 @@ draft_finish(struct draft *d)
                                                       c->collation,
                                                       c->facets };
     }
-    define_indexes(d, def);
-    return def;
+    return define_indexes(d, def) ? def : NULL;
 }

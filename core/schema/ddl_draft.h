@@ -9,6 +9,9 @@
 #include "schema/ddl.h"
 #include "schema/token.h"
 
+enum draft_kind { KIND_INT, KIND_DECIMAL, KIND_REAL, KIND_TIME, KIND_TEXT,
+                  KIND_BYTES, KIND_MEMBERS, KIND_PLAIN, KIND_LENGTH };
+
 struct draft_column {
     struct weir_str name;
     unsigned        facets; /* WEIR_GENERATED, WEIR_INVISIBLE, WEIR_NOT_NULL */
@@ -47,6 +50,7 @@ struct draft {
                                             the text does not tell */
     size_t                    nindexes, indexes_room;
     struct draft_index      **indexes;
+    struct weir_str           period[2]; /* columns of a PERIOD */
     size_t                    nkey; /* if indexes are not told */
     struct draft_column     **key;
 };
@@ -65,15 +69,23 @@ void draft_remove_index(struct draft *d, const struct draft_index *index);
 /* Settles everything; NULL with `why`. */
 struct definition *draft_finish(struct draft *d);
 
+/* ddl_type.c */
+bool draft_read_type(struct draft *d, struct draft_column *c);
+enum draft_kind draft_kind_of(const char *base);
+
 /* ddl_column.c */
 bool draft_read_column(struct draft *d, struct weir_str name,
                        struct draft_column **out);
+
+/* ddl_settle.c */
 bool draft_settle_column(struct draft *d, struct draft_column *c);
 /* CONVERT TO CHARACTER SET. */
 bool draft_convert_column(struct draft *d, struct draft_column *c,
                           struct weir_str collation);
-/* "utf8mb4", "utf8mb4_bin" or both to a collation; a charset's own name where
- * which one is its default can't be known.  Empty: not understood. */
+
+/* ddl_charset.c.  "utf8mb4", "utf8mb4_bin" or both to a collation; a charset's
+ * own name where which one is its default can't be known.  Empty: not
+ * understood. */
 struct weir_str draft_collation(struct draft *d, struct weir_str charset,
                                 struct weir_str collate);
 
@@ -81,6 +93,12 @@ struct weir_str draft_collation(struct draft *d, struct weir_str charset,
 bool draft_name(struct draft *d, struct weir_str *out);
 /* Past "(...)", whatever stands in it. */
 bool draft_skip_parentheses(struct draft *d);
+/* PERIOD FOR name (from, to), if it stands here; of an application, not of
+ * system versioning; and what it does to the columns (empty names: nothing). */
+bool draft_is_period(const struct tokens *t);
+bool draft_read_period(struct draft *d, struct weir_str *from,
+                       struct weir_str *to);
+bool draft_apply_period(struct draft *d, const struct weir_str columns[2]);
 /* `(`, columns and indexes, `)`. */
 bool draft_read_elements(struct draft *d);
 /* CONSTRAINT, INDEX, PRIMARY KEY and their like, if one stands here. */

@@ -288,12 +288,46 @@ draft_read_index_or_check(struct draft *d, bool *was)
 
 /* ---- All of the parentheses */
 
-static bool
-is_period(const struct tokens *t)
+bool
+draft_is_period(const struct tokens *t)
 {
     struct tokens look = *t;
 
     return token_take_word(&look, "period") && token_is_word(&look, "for");
+}
+
+bool
+draft_read_period(struct draft *d, struct weir_str *from, struct weir_str *to)
+{
+    static const char *const words[] = { "period", "for", "if", "not",
+                                         "exists", NULL };
+    struct tokens  *t = d->t;
+    struct weir_str name;
+
+    token_skip_words(t, words);
+    if (token_is_word(t, "system_time")) {
+        return draft_fail(d, "system versioning");
+    }
+    return (draft_name(d, &name) && token_take_sign(t, '(') &&
+            draft_name(d, from) && token_take_sign(t, ',') &&
+            draft_name(d, to) && token_take_sign(t, ')')) ||
+           draft_fail(d, "a PERIOD");
+}
+
+bool
+draft_apply_period(struct draft *d, const struct weir_str columns[2])
+{
+    for (int i = 0; i < 2; i++) {
+        struct draft_column *c = draft_find(d, columns[i]);
+        if (columns[i].len > 0 && !c) {
+            return draft_fail(d, "a PERIOD of a column that is not there");
+        }
+        if (c) {
+            c->facets |= WEIR_NOT_NULL;
+            c->null_said = true;
+        }
+    }
+    return true;
 }
 
 static bool
@@ -303,8 +337,8 @@ read_element(struct draft *d)
     struct weir_str      name;
     bool                 was;
 
-    if (is_period(d->t)) {
-        return draft_fail(d, "a PERIOD");
+    if (draft_is_period(d->t)) {
+        return draft_read_period(d, &d->period[0], &d->period[1]);
     }
     if (!draft_read_index_or_check(d, &was)) {
         return false;
@@ -333,8 +367,9 @@ draft_read_elements(struct draft *d)
             return false;
         }
     } while (token_take_sign(d->t, ','));
-    return token_take_sign(d->t, ')') ||
-           draft_fail(d, "something unknown behind a column");
+    return (token_take_sign(d->t, ')') ||
+            draft_fail(d, "something unknown behind a column")) &&
+           draft_apply_period(d, d->period);
 }
 
 /* ---- Options of a table */
@@ -414,15 +449,21 @@ draft_read_option(struct draft *d, struct weir_str *charset,
     return true;
 }
 
-/* PARTITION BY ...: no matter, unless rows come from a SELECT behind it. */
+/* PARTITION BY ...: no matter, unless rows come from a SELECT behind it, or
+ * from a TABLE or VALUES, which are also words of partitions' lists. */
 static bool
 skip_partitions(struct draft *d)
 {
     while (d->t->kind != TOKEN_END) {
-        if (token_is_word(d->t, "select") || token_is_word(d->t, "with")) {
+        if (token_is_word(d->t, "select") || token_is_word(d->t, "with") ||
+            token_is_word(d->t, "table") || token_is_word(d->t, "values")) {
             return draft_fail(d, "a table made from a SELECT");
         }
-        token_next(d->t);
+        if (!token_is_sign(d->t, '(')) {
+            token_next(d->t);
+        } else if (!draft_skip_parentheses(d)) {
+            return false;
+        }
     }
     return true;
 }

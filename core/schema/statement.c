@@ -65,6 +65,25 @@ read_rename(struct tokens *t, struct weir_str schema, struct statement *out)
     } while (token_is_sign(t, ','));
 }
 
+/* DROP PARTITION and its like, IMPORT TABLESPACE. */
+static bool
+is_silent(const struct tokens *t)
+{
+    static const char *const verbs[] = { "truncate", "drop", "exchange",
+                                         "convert", "discard", "import" };
+    struct tokens look = *t;
+
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        if (token_take_word(&look, verbs[i])) {
+            return token_is_word(&look, "partition") ||
+                   token_is_word(&look, "tablespace") ||
+                   (token_is_word(&look, "table") &&
+                    strcmp(verbs[i], "convert") == 0);
+        }
+    }
+    return false;
+}
+
 /* ALTER TABLE t ..., RENAME [TO|AS] u: the new name counts too. */
 static void
 read_alter(struct tokens *t, struct weir_str schema, struct statement *out)
@@ -77,13 +96,14 @@ read_alter(struct tokens *t, struct weir_str schema, struct statement *out)
     while (t->kind != TOKEN_END) {
         depth += token_is_sign(t, '(') ? 1 : token_is_sign(t, ')') ? -1 : 0;
         const bool rename = depth == 0 && token_is_word(t, "rename");
+        out->silent |= depth == 0 && is_silent(t);
         token_next(t);
         if (!rename || token_is_word(t, "column") ||
             token_is_word(t, "index") || token_is_word(t, "key")) {
             continue;
         }
-        if (!token_take_word(t, "to") && token_is_word(t, "as")) {
-            token_next(t);
+        if (!token_take_word(t, "to") && !token_take_word(t, "as")) {
+            token_take_sign(t, '=');
         }
         read_table(t, schema, out);
     }
@@ -107,7 +127,7 @@ read_ddl(struct tokens *t, const char *verb, struct weir_str schema,
 {
     static const char *const before[] = { "or", "replace", "online", "offline",
                                           "ignore", "unique", "fulltext",
-                                          "spatial", NULL };
+                                          "spatial", "vector", NULL };
     static const char *const behind[] = { "if", "not", "exists", NULL };
 
     token_skip_words(t, before);
@@ -197,15 +217,7 @@ read_statement(struct tokens *t, struct weir_str schema,
                                        "delete", "load" };
     int                      depth = 0;
 
-    while (token_take_word(t, "set")) {
-        if (!token_take_word(t, "statement")) {
-            return;
-        }
-        while (t->kind != TOKEN_END && !token_is_word(t, "for")) {
-            token_next(t); /* MariaDB: variables for what stands behind it */
-        }
-        token_next(t);
-    }
+    token_take_set(t, &out->unsure);
     for (size_t i = 0; i < sizeof ddl / sizeof *ddl; i++) {
         if (token_take_word(t, ddl[i])) {
             read_ddl(t, ddl[i], schema, out);

@@ -36,6 +36,8 @@ struct statement {
     size_t                  ntables;
     struct statement_table *tables;
     bool                    unsure; /* may touch tables not in the list */
+    bool                    silent; /* ALTER TABLE that takes rows away, or brings
+                                       some, without row events */
     bool                    one_phase; /* XA COMMIT ... ONE PHASE */
 };
 

@@ -84,6 +84,14 @@ bool table_load_definition(struct arena *a, struct weir_str payload,
                            struct weir_str *schema, struct weir_str *name,
                            struct definition **out);
 
+/* A definition by itself, with whose it is; several stand one behind the other.
+ * Loading takes one off *from, into which it points; false: malformed. */
+void definition_save(struct buf *out, struct weir_str schema,
+                     struct weir_str name, const struct definition *def);
+bool definition_load(struct arena *a, struct weir_str *from,
+                     struct weir_str *schema, struct weir_str *name,
+                     struct definition **out);
+
 /* A copy, all of it in `a`. */
 struct definition *definition_copy(struct arena *a,
                                    const struct definition *def);

@@ -220,6 +220,34 @@ table_load_definition(struct arena *a, struct weir_str payload,
     return true;
 }
 
+void
+definition_save(struct buf *out, struct weir_str schema, struct weir_str name,
+                const struct definition *def)
+{
+    put_text(out, schema);
+    put_text(out, name);
+    put_definition(out, def);
+    put_indexes(out, def);
+}
+
+bool
+definition_load(struct arena *a, struct weir_str *from,
+                struct weir_str *schema, struct weir_str *name,
+                struct definition **out)
+{
+    struct reader r = reader_of(from->data, from->len);
+
+    *out = arena_alloc(a, sizeof **out);
+    *schema = get_text(&r);
+    *name = get_text(&r);
+    if (!get_definition(a, &r, *out) || !get_indexes(a, &r, *out)) {
+        return false;
+    }
+    const size_t left = reader_left(&r);
+    *from = (struct weir_str){ from->data + from->len - left, left };
+    return true;
+}
+
 struct definition *
 definition_copy(struct arena *a, const struct definition *def)
 {

@@ -22,6 +22,18 @@ at_line_comment(const struct tokens *t)
                             isspace((unsigned char)t->p[2]));
 }
 
+/* Of a server, in 5 or 6 digits; fewer are no version but a number. */
+static size_t
+version_length(const char *p, const char *end)
+{
+    size_t n = 0;
+
+    while (n < 6 && p + n < end && isdigit((unsigned char)p[n])) {
+        n++;
+    }
+    return n < 5 ? 0 : n;
+}
+
 /* What stands in a comment for one server only is executed by it, so its
  * contents count: a server logs those that it passed over as plain ones
  * (MySQL and MariaDB sql/sql_lex.cc, "replace '!' with ' '"). */
@@ -35,9 +47,7 @@ skip_comment(struct tokens *t)
         t->p = line ? line + 1 : t->end;
     } else if (at_text(t, "/*!") || at_text(t, "/*M!")) {
         t->p += t->p[2] == '!' ? 3 : 4;
-        while (t->p < t->end && isdigit((unsigned char)*t->p)) {
-            t->p++;
-        }
+        t->p += version_length(t->p, t->end);
     } else if (at_text(t, "/*")) {
         const char *close = memmem(t->p + 2, left - 2, "*/", 2);
         t->broken |= !close;
@@ -234,4 +244,49 @@ token_skip_words(struct tokens *t, const char *const *words)
     for (size_t i = 0; words[i];) {
         i = token_take_word(t, words[i]) ? 0 : i + 1;
     }
+}
+
+/* Nothing that a definition depends on. */
+static bool
+is_harmless(struct weir_str name)
+{
+    static const char *const prefixes[] = {
+        "max_", "innodb_", "gtid_", "wsrep_", "tmp_", "join_", "optimizer_",
+        "net_", "sort_", "myisam_", "aria_", "slow_", "long_query_time",
+        "lock_wait_timeout", "alter_algorithm", "foreign_key_checks",
+        "unique_checks", "old_alter_table", "server_id", "skip_replication",
+    };
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        const size_t n = strlen(prefixes[i]);
+        if (name.len >= n &&
+            str_eq_nocase((struct weir_str){ name.data, n },
+                          str_of(prefixes[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+token_take_set(struct tokens *t, bool *reads)
+{
+    bool          harmless = true;
+    struct tokens look = *t;
+
+    while (token_take_word(&look, "set") &&
+           token_take_word(&look, "statement")) {
+        bool is_name = true;
+        int  depth = 0;
+        while (look.kind != TOKEN_END &&
+               (depth > 0 || !token_is_word(&look, "for"))) {
+            depth += token_is_sign(&look, '(') - token_is_sign(&look, ')');
+            harmless &= !is_name || is_harmless(look.text);
+            *reads |= is_name && str_eq_nocase(look.text, STR("sql_mode"));
+            is_name = depth == 0 && token_is_sign(&look, ',');
+            token_next(&look);
+        }
+        token_next(&look);
+        *t = look;
+    }
+    return harmless;
 }

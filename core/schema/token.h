@@ -44,6 +44,10 @@ bool token_is_name(const struct tokens *t); /* WORD or QUOTED */
 /* Past it if it stands there. */
 bool token_take_word(struct tokens *t, const char *word);
 bool token_take_sign(struct tokens *t, char c);
+/* MariaDB: past SET STATEMENT a = 1, ... FOR, if it stands here, any number of
+ * times.  False: something that it sets may change what the statement means,
+ * *reads if even its text may have been read otherwise. */
+bool token_take_set(struct tokens *t, bool *reads);
 /* Past any of the words in a NULL-ended list. */
 void token_skip_words(struct tokens *t, const char *const *words);
 

@@ -174,6 +174,33 @@ columns_define(struct description *d, struct weir_err *err)
     return st;
 }
 
+/* A versioned table whose row_start and row_end were not written down has them
+ * behind its columns, in the log, but nowhere in COLUMNS. */
+static enum weir_status
+hidden_define(struct description *d, struct weir_err *err)
+{
+    static const struct weir_str names[] = { { "row_start", 9 },
+                                             { "row_end", 7 } };
+    const unsigned facets = WEIR_GENERATED | WEIR_INVISIBLE | WEIR_NOT_NULL;
+    struct result    r;
+    enum weir_status st = ask_about(
+        d, "SELECT 1 FROM information_schema.TABLES", "TABLE_SCHEMA",
+        "AND TABLE_TYPE = 'SYSTEM VERSIONED' AND NOT EXISTS (SELECT 1 FROM "
+        "information_schema.COLUMNS c WHERE c.TABLE_SCHEMA = "
+        "TABLES.TABLE_SCHEMA AND c.TABLE_NAME = TABLES.TABLE_NAME AND "
+        "c.GENERATION_EXPRESSION = 'ROW START')", &r, err);
+
+    if (st == WEIR_OK && result_next(&r)) {
+        for (size_t i = 0; i < 2; i++) {
+            weir_define(d->src->in, names[i],
+                        (struct weir_str){ "timestamp(6)", 12 },
+                        (struct weir_str){ "", 0 }, facets);
+        }
+    }
+    result_free(&r);
+    return st;
+}
+
 /* ---- The key */
 
 struct key {
@@ -259,7 +286,7 @@ indexes_define(struct description *d, struct weir_err *err)
     enum weir_status st = ask_about(
         d, "SELECT INDEX_NAME, COLUMN_NAME, NON_UNIQUE, SUB_PART FROM "
            "information_schema.STATISTICS",
-        "TABLE_SCHEMA", "", &r, err);
+        "TABLE_SCHEMA", d->src->flavour->key_order, &r, err);
 
     while (st == WEIR_OK && result_next(&r)) {
         const struct weir_str name = result_str(&r, 0);
@@ -320,6 +347,9 @@ describe_all(struct description *d, struct weir_err *err)
     }
     if (st == WEIR_OK) {
         st = columns_define(d, err);
+    }
+    if (st == WEIR_OK && d->src->flavour->json_by_check) {
+        st = hidden_define(d, err);
     }
     if (st == WEIR_OK) {
         st = key_define(d, err);

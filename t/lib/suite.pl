@@ -47,7 +47,7 @@ my $sanitized    = 't/live/20-equality.t';
 # between Weir and its own files: once.
 my @spine = qw(10-first 20-equality 21-big-row 30-restarts 40-connect-checks
     41-positions 44-collations 45-failover 46-failover-late 60-xa
-    61-schema 64-ddl-backlog);
+    61-schema 64-ddl-backlog 67-ddl-silent);
 my @compressed = qw(20-equality 21-big-row);
 
 # What `t/run servers` runs where: WEIR_SERVER without its ending, and files.

@@ -16,6 +16,11 @@ static struct table_kept {
     struct definition *def;
 } *all;
 static struct arena memory;
+static struct ddl_session session = {
+    .flavour = FLAVOUR_MARIADB,
+    .version = 101100,
+    .server_collation = STR("utf8mb4_general_ci"),
+};
 
 static const struct definition *
 lookup(void *arg, struct weir_str schema, struct weir_str name)
@@ -63,6 +68,9 @@ show(const struct definition *def)
                    STR_ARG(def->columns[k->columns[j]].name));
         }
     }
+    if (def) {
+        printf("default\t%.*s\n", STR_ARG(def->collation));
+    }
     printf(".\n");
 }
 
@@ -72,13 +80,8 @@ follow(char *mode, char *schema, char *sql)
     struct arena             a = { 0 };
     struct statement         s;
     struct ddl_changes       changes;
-    const struct ddl_session session = {
-        .flavour = FLAVOUR_MARIADB,
-        .version = 101100,
-        .schema = str_of(schema),
-        .sql_mode = strtoull(mode, NULL, 10),
-        .server_collation = STR("utf8mb4_general_ci"),
-    };
+    session.schema = str_of(schema);
+    session.sql_mode = strtoull(mode, NULL, 10);
     for (char *p = sql; *p; p++) {
         *p = *p == 1 ? '\n' : *p;
     }
@@ -95,10 +98,17 @@ follow(char *mode, char *schema, char *sql)
     arena_free(&a);
 }
 
+/* "mysql 90700": not MariaDB 10.11. */
 int
-main(void)
+main(int argc, char **argv)
 {
     static char line[1 << 20];
+
+    if (argc > 2) {
+        session.flavour = FLAVOUR_MYSQL;
+        session.version = (unsigned)strtoul(argv[2], NULL, 10);
+        session.server_collation = STR("utf8mb4_0900_ai_ci");
+    }
 
     setvbuf(stdout, NULL, _IOLBF, 1 << 16);
     while (fgets(line, sizeof line, stdin)) {

@@ -8,213 +8,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/bytes.h"
 #include "base/str.h"
 #include "deliver/internal.h"
-#include "log_text.h"
-#include "receive/receiver.h"
-#include "relay/identity.h"
-#include "relay/relay.h"
-
-enum { GTID = 162, TABLE_MAP = 19, WRITE_ROWS = 23, XID = 16, QUERY = 2,
-       XA_PREPARE = 38 };
-
-/* ---- What is fed */
-
-static struct {
-    char             state[64], dir[96], relay_dir[128], page[128], xa_dir[128];
-    struct relay    *relay, *killed;
-    struct receiver *receiver;
-    uint32_t         log_pos;
-    uint64_t         seq;
-    struct worker_page page_in, page_out;
-    struct weir_err  err;
-} in;
-
-static enum weir_status
-feed(uint8_t type, const struct buf *body)
-{
-    struct buf ev = { 0 };
-    uint8_t    head[19] = { 0 };
-
-    in.log_pos += (uint32_t)(sizeof head + body->len);
-    head[4] = type;
-    put_le32(head + 5, 1);
-    put_le32(head + 9, (uint32_t)(sizeof head + body->len));
-    put_le32(head + 13, in.log_pos);
-    buf_add(&ev, head, sizeof head);
-    buf_add(&ev, body->data, body->len);
-    const enum weir_status st = receiver_feed_ops.binlog(
-        in.receiver, ev.data, ev.len, &in.err);
-    buf_free(&ev);
-    return st;
-}
-
-static void
-add(struct buf *b, uint64_t v, int bytes)
-{
-    for (int i = 0; i < bytes; i++) {
-        buf_byte(b, i < 8 ? (char)(v >> 8 * i) : 0);
-    }
-}
-
-#define FEEDS(type, body) assert_int_equal(feed(type, body), WEIR_OK)
-
-static void
-feed_gtid(uint64_t seq)
-{
-    struct buf b = { 0 };
-
-    add(&b, seq, 8);
-    add(&b, 0, 4 + 1 + 6);
-    FEEDS(GTID, &b);
-    buf_free(&b);
-}
-
-static void
-feed_map(uint64_t id, const char *name)
-{
-    struct buf b = { 0 };
-
-    add(&b, id, 6);
-    add(&b, 0, 2);
-    add(&b, 2, 1);
-    buf_text(&b, "db");
-    add(&b, 0, 1);
-    add(&b, strlen(name), 1);
-    buf_text(&b, name);
-    add(&b, 0, 1);
-    add(&b, 2, 1);
-    add(&b, 3, 1);   /* INT */
-    add(&b, 252, 1); /* BLOB with a length of 4 bytes */
-    add(&b, 1, 1);
-    add(&b, 4, 1);
-    add(&b, 0, 1);
-    add(&b, 1, 1); /* signedness */
-    add(&b, 1, 1);
-    add(&b, 0, 1);
-    add(&b, 2, 1); /* default charset: binary */
-    add(&b, 1, 1);
-    add(&b, 63, 1);
-    add(&b, 4, 1); /* names */
-    add(&b, 4, 1);
-    add(&b, 1, 1);
-    buf_text(&b, "i");
-    add(&b, 1, 1);
-    buf_text(&b, "b");
-    FEEDS(TABLE_MAP, &b);
-    buf_free(&b);
-}
-
-static void
-feed_row(uint64_t id, uint32_t i, size_t size)
-{
-    struct buf b = { 0 };
-
-    add(&b, id, 6);
-    add(&b, 1, 2);
-    add(&b, 2, 1);
-    add(&b, 3, 1);
-    add(&b, 0, 1);
-    add(&b, i, 4);
-    add(&b, size, 4);
-    memset(buf_need(&b, size + 1), 'x', size);
-    b.len += size;
-    FEEDS(WRITE_ROWS, &b);
-    buf_free(&b);
-}
-
-static void
-feed_query(const char *text)
-{
-    struct buf b = { 0 };
-
-    add(&b, 0, 8);
-    add(&b, 2, 1);
-    add(&b, 0, 4);
-    buf_text(&b, "db");
-    add(&b, 0, 1);
-    buf_text(&b, text);
-    FEEDS(QUERY, &b);
-    buf_free(&b);
-}
-
-static enum weir_status
-feed_xid(void)
-{
-    struct buf b = { 0 };
-
-    add(&b, 7, 8);
-    const enum weir_status st = feed(XID, &b);
-    buf_free(&b);
-    return st;
-}
-
-static void
-publish(void)
-{
-    assert_int_equal(receiver_feed_ops.flush(in.receiver, &in.err), WEIR_OK);
-}
-
-static void
-connect_source(void)
-{
-    struct buf log = log_read("mariadb1011_alltypes.binlog");
-    const size_t len = get_le32(log.data + 4 + 9);
-
-    assert_int_equal(receiver_feed_ops.position(in.receiver, STR(""),
-                                                STR("bin.000001"), 4, &in.err),
-                     WEIR_OK);
-    log.data[4 + len - 5] = 0; /* no checksums */
-    assert_int_equal(receiver_feed_ops.binlog(in.receiver, log.data + 4, len,
-                                              &in.err), WEIR_OK);
-    buf_free(&log);
-}
-
-static void
-box_up(int64_t segment)
-{
-    const char *tmp = getenv("TMPDIR");
-    uint8_t     id[IDENTITY_BYTES];
-    char        path[160];
-
-    memset(&in, 0, sizeof in);
-    snprintf(in.state, sizeof in.state, "%s/weir-flow.XXXXXX",
-             tmp ? tmp : "/tmp");
-    assert_non_null(mkdtemp(in.state));
-    snprintf(path, sizeof path, "mkdir %s/run %s/p", in.state, in.state);
-    assert_int_equal(system(path), 0);
-    snprintf(path, sizeof path, "%s/p/id", in.state);
-    assert_int_equal(identity_make(path, id, &in.err), WEIR_OK);
-    snprintf(in.relay_dir, sizeof in.relay_dir, "%s/p/relay", in.state);
-    snprintf(in.page, sizeof in.page, "%s/run/p.relay", in.state);
-    snprintf(in.xa_dir, sizeof in.xa_dir, "%s/p/xa.prepared", in.state);
-    const struct receiver_settings receiver = {
-        .max_event = 64 << 20, .retain_bytes = 1 << 20, .page = &in.page_in,
-        .xa_dir = in.xa_dir,
-    };
-    in.receiver = receiver_new(&receiver);
-    struct relay_settings relay = {
-        .dir = in.relay_dir, .page_path = in.page, .segment_size = segment,
-        .size = 1 << 30, .origin = receiver_origin, .arg = in.receiver,
-    };
-    memcpy(relay.pipeline_id, id, sizeof id);
-    assert_int_equal(relay_open(&relay, &in.relay, &in.err), WEIR_OK);
-    assert_int_equal(receiver_resume(in.receiver, in.relay, in.relay_dir,
-                                     in.page, &in.err), WEIR_OK);
-    connect_source();
-}
-
-static void
-box_down(void)
-{
-    char command[128];
-
-    relay_close(&in.relay, true, &in.err);
-    receiver_free(&in.receiver);
-    snprintf(command, sizeof command, "rm -r %s", in.state);
-    assert_int_equal(system(command), 0);
-}
+#include "feed_box.h"
 
 /* ---- The sink */
 
@@ -549,26 +345,30 @@ views_do_not_pile_up(void **state)
 
 /* ---- XA: "a" with one row, by MariaDB's log */
 
+enum { GTID = 162, QUERY = 2, XA_PREPARE = 38 };
+
+static struct relay *killed;
+
 static void
 feed_prepare(uint64_t seq, uint32_t i)
 {
     struct buf b = { 0 };
 
-    add(&b, seq, 8);
-    add(&b, 0, 4);
-    add(&b, 0x40, 1); /* FL_PREPARED_XA */
-    add(&b, 1, 4);
-    add(&b, 1, 1);
-    add(&b, 0, 1);
+    feed_add(&b, seq, 8);
+    feed_add(&b, 0, 4);
+    feed_add(&b, 0x40, 1); /* FL_PREPARED_XA */
+    feed_add(&b, 1, 4);
+    feed_add(&b, 1, 1);
+    feed_add(&b, 0, 1);
     buf_text(&b, "a");
     FEEDS(GTID, &b);
     feed_map(10, "t");
     feed_row(10, i, 10);
     b.len = 0;
-    add(&b, 0, 1);
-    add(&b, 1, 4);
-    add(&b, 1, 4);
-    add(&b, 0, 4);
+    feed_add(&b, 0, 1);
+    feed_add(&b, 1, 4);
+    feed_add(&b, 1, 4);
+    feed_add(&b, 0, 4);
     buf_text(&b, "a");
     FEEDS(XA_PREPARE, &b);
     buf_free(&b);
@@ -585,28 +385,9 @@ feed_finish(uint64_t seq, const char *text)
 static void
 reopen(void)
 {
-    struct relay *left = in.relay;
-    uint8_t       id[IDENTITY_BYTES];
-    char          path[160];
-
-    snprintf(path, sizeof path, "%s/p/id", in.state);
-    assert_int_equal(identity_read(path, id, &in.err), WEIR_OK);
+    killed = in.relay;
     receiver_free(&in.receiver);
-    const struct receiver_settings receiver = {
-        .max_event = 64 << 20, .retain_bytes = 1 << 20, .page = &in.page_in,
-        .xa_dir = in.xa_dir,
-    };
-    in.receiver = receiver_new(&receiver);
-    struct relay_settings relay = {
-        .dir = in.relay_dir, .page_path = in.page, .segment_size = 1 << 20,
-        .size = 1 << 30, .origin = receiver_origin, .arg = in.receiver,
-    };
-    memcpy(relay.pipeline_id, id, sizeof id);
-    assert_int_equal(relay_open(&relay, &in.relay, &in.err), WEIR_OK);
-    assert_int_equal(receiver_resume(in.receiver, in.relay, in.relay_dir,
-                                     in.page, &in.err), WEIR_OK);
-    in.killed = left;
-    connect_source();
+    box_open();
 }
 
 static unsigned
@@ -660,7 +441,7 @@ xa_killed_behind_its_commit(void **state)
     reopen();
     assert_int_equal(kept_groups(), 0);
     got_all("(1) (5) ");
-    relay_close(&in.killed, false, &in.err);
+    relay_close(&killed, false, &in.err);
     box_down();
 }
 
@@ -687,7 +468,7 @@ xa_commit_that_was_lost_comes_again(void **state)
     publish();
     got_all("(5) (6) ");
     assert_int_equal(kept_groups(), 0);
-    relay_close(&in.killed, false, &in.err);
+    relay_close(&killed, false, &in.err);
     box_down();
 }
 
@@ -705,11 +486,11 @@ xa_file_that_is_damaged_stops(void **state)
     assert_int_equal(system(command), 0);
     feed_gtid(2);
     struct buf b = { 0 };
-    add(&b, 0, 8);
-    add(&b, 2, 1);
-    add(&b, 0, 4);
+    feed_add(&b, 0, 8);
+    feed_add(&b, 2, 1);
+    feed_add(&b, 0, 4);
     buf_text(&b, "db");
-    add(&b, 0, 1);
+    feed_add(&b, 0, 1);
     buf_text(&b, "XA COMMIT X'61',X'',1");
     assert_int_equal(feed(QUERY, &b), WEIR_FATAL);
     assert_non_null(strstr(in.err.text, "damaged"));

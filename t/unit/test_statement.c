@@ -128,6 +128,34 @@ data_changed_by_statements(void **state)
     SAYS("LOAD DATA INFILE 'x' INTO TABLE x.t", "dml load x.t");
 }
 
+static bool
+is_silent(const char *sql)
+{
+    struct statement s;
+
+    arena_reset(&arena);
+    statement_parse(&arena, str_of(sql), STR("db"), 0, &s);
+    return s.silent;
+}
+
+static void
+rows_that_change_silently(void **state)
+{
+    (void)state;
+    assert_true(is_silent("ALTER TABLE t DROP PARTITION p0"));
+    assert_true(is_silent("ALTER TABLE t /* a */ TRUNCATE PARTITION ALL"));
+    assert_true(is_silent("ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u"));
+    assert_true(is_silent("ALTER TABLE t CONVERT PARTITION p TO TABLE u"));
+    assert_true(is_silent("ALTER TABLE t CONVERT TABLE u TO PARTITION p"));
+    assert_true(is_silent("ALTER TABLE t IMPORT TABLESPACE"));
+    assert_false(is_silent("ALTER TABLE t DROP `partition`, ADD x INT"));
+    assert_false(is_silent("ALTER TABLE t ADD PARTITION (PARTITION p)"));
+    assert_false(is_silent("ALTER TABLE t REORGANIZE PARTITION p INTO (x)"));
+    assert_false(is_silent("ALTER TABLE t COMMENT 'drop partition'"));
+    assert_false(is_silent("ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4"));
+    assert_false(is_silent("DROP TABLE t"));
+}
+
 /* What stands before the verb. */
 static void
 prefixes(void **state)
@@ -151,6 +179,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(transaction_control),
         cmocka_unit_test(prefixes),
+        cmocka_unit_test(rows_that_change_silently),
         cmocka_unit_test(table_ddl),
         cmocka_unit_test(no_tables),
         cmocka_unit_test(comments_and_quotes),

@@ -7,7 +7,7 @@ use IPC::Open2;
 
 sub new
 {
-    my ($class, $test) = @_;
+    my ($class, $test, @session) = @_;
     my ($source, $build) = @ENV{qw(WEIR_SOURCE WEIR_BUILD)};
     my $host  = $test->dir . '/ddlhost';
     my $flags = $build =~ /asan/ ? '-fsanitize=address,undefined' : '';
@@ -15,7 +15,7 @@ sub new
             . " -I'$source/core' -o '$host' '$source/t/live/ddlhost.c'"
             . " '$build/libcore.a' -ldeflate -lzstd -lm") == 0
         or die "cc ddlhost.c: failed\n";
-    my $pid = open2(my $out, my $in, $host);
+    my $pid = open2(my $out, my $in, $host, @session);
     binmode $in;
     binmode $out;
     $in->autoflush(1);
@@ -59,15 +59,21 @@ sub DESTROY
     return;
 }
 
+# By the clause: RENAME COLUMN leaves the constraint its old name.
+sub json_of
+{
+    my ($db, $schema, $name) = @_;
+    return map { $_->[0] =~ /^json_valid\(`(.*)`\)$/ ? ($1 => 1) : () }
+        $db->rows("SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS"
+            . " WHERE CONSTRAINT_SCHEMA = '$schema' AND TABLE_NAME = '$name'");
+}
+
 # The same lines from a server.
 sub of_server
 {
     my ($db, $schema, $name) = @_;
     my $where = "TABLE_SCHEMA = '$schema' AND TABLE_NAME = '$name'";
-    # By the clause: RENAME COLUMN leaves the constraint its old name.
-    my %json = map { $_->[0] =~ /^json_valid\(`(.*)`\)$/ ? ($1 => 1) : () }
-        $db->rows("SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS"
-            . " WHERE CONSTRAINT_SCHEMA = '$schema' AND TABLE_NAME = '$name'");
+    my %json = ref $db ne 'Weir::Mysql' ? json_of($db, $schema, $name) : ();
     my (@lines, %null);
     for ($db->rows("SELECT COLUMN_NAME, COLUMN_TYPE, IFNULL(COLLATION_NAME, ''),"
             . " EXTRA, IS_NULLABLE FROM information_schema.COLUMNS WHERE $where"
@@ -77,11 +83,14 @@ sub of_server
         $type =~ s/\\\\/\\/g;    # as the client prints it
         $null{$column} = $null;
         push @lines, join "\t", $column, $type, $collation,
-            ($extra =~ /GENERATED/ ? 'G' : '') . ($extra =~ /INVISIBLE/ ? 'I' : '');
+            ($extra =~ /(?:VIRTUAL|STORED) GENERATED/ ? 'G' : '') . ($extra =~ /INVISIBLE/ ? 'I' : '');
     }
     my (@index, %parts, @order, %unique);
     for ($db->rows('SELECT INDEX_NAME, 1 - NON_UNIQUE, COLUMN_NAME FROM'
-            . " information_schema.STATISTICS WHERE $where")) {
+            . " information_schema.STATISTICS WHERE $where"
+            . (ref $db eq 'Weir::Mysql'
+            ? " ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX" : ''))) {
+        next if $_->[2] eq 'NULL';    # of an expression
         push @index, join "\t", 'index', @$_;
         push @order, $_->[0] if !$parts{ $_->[0] };
         push @{ $parts{ $_->[0] } }, $_->[2];
@@ -92,7 +101,8 @@ sub of_server
         push @lines, map { "key\t$_" } @{ $parts{$name} };
         last;
     }
-    return (@lines, @index);
+    return (@lines, @index, map { "default\t$_->[0]" }
+            $db->rows("SELECT TABLE_COLLATION FROM information_schema.TABLES WHERE $where"));
 }
 
 1;

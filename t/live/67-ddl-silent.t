@@ -1,0 +1,42 @@
+# What DDL does that no row event shows: rows of partitions are named in a
+# warning; temporary tables are nobody else's business.
+use Weir;
+use Weir::Shop;
+
+my $t  = Weir->new;
+my $db = $t->database(cnf => 'binlog_row_metadata = NO_LOG');
+$db->make_weir_user;
+$t->make_dir('files');
+my $dir    = $t->dir;
+my $source = shop_source($db, 'start = now');
+$db->do('CREATE DATABASE shop', 'USE shop',
+    'CREATE TABLE t (a INT PRIMARY KEY, b INT) PARTITION BY RANGE (a)'
+        . ' (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (100))',
+    'CREATE TABLE u (a INT PRIMARY KEY, b INT)');
+my $weir = $t->weir(config => <<"EOT")->start;
+pipeline shop {
+    $source
+    sink all { file { root = "$dir/files"  path = "all.jsonl" } }
+}
+EOT
+sub text { return join "\n", Weir::Server::lines_of("$dir/files/all.jsonl") }
+$db->do('INSERT INTO t VALUES (1, 2)', 'INSERT INTO u VALUES (3, 4)');
+wait_for('two rows', 30, sub { text() =~ /"a":3,"b":4/ });
+
+# In the log as statements, of tables with the same names.
+$db->do('SET SESSION binlog_format = STATEMENT') if ref $db eq 'Weir::Mariadb';
+$db->do('CREATE TEMPORARY TABLE u (x INT, y INT)', 'ALTER TABLE u ADD z INT',
+    'CREATE INDEX i ON u (x)', 'TRUNCATE TABLE u', 'DROP TEMPORARY TABLE u');
+$db->do('SET SESSION binlog_format = ROW') if ref $db eq 'Weir::Mariadb';
+$db->do('INSERT INTO u VALUES (5, 6)');
+wait_for('a row after it', 30, sub { text() =~ /"a":5,"b":6/ });
+is(scalar(() = text() =~ /"op":"t|truncate/g), 0, 'no TRUNCATE of the real table');
+unlike(join("\n", $weir->log_lines), qr/unknown/, 'and it is still known');
+
+$db->do('ALTER TABLE t ADD PARTITION (PARTITION p2 VALUES LESS THAN (1000))',
+    'ALTER TABLE t DROP PARTITION p0', 'INSERT INTO t VALUES (20, 7)');
+wait_for('a row after that', 30, sub { text() =~ /"a":20,"b":7/ });
+my @warned = grep { /without row events/ } $weir->log_lines;
+is(scalar @warned, 1, 'one warning');
+like($warned[0], qr/warn .*: shop\.t: .*copy the table anew/, 'which names the table');
+$t->done;
