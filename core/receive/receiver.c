@@ -58,6 +58,7 @@ receiver_free(struct receiver **rp)
     binlog_inflater_free(&r->inflater);
     position_free(&r->at);
     position_free(&r->hold.before);
+    hold_forget_refusals(r);
     buf_free(&r->hold.file);
     buf_free(&r->inflated);
     buf_free(&r->payload);
@@ -205,6 +206,7 @@ feed_server(void *arg, struct weir_str id, struct weir_str version,
     if (other && r->set.adopt) {
         log_warn("goes on with another server, as adopt = on says: %.*s",
                  STR_ARG(id));
+        hold_forget_refusals(r); /* places are the old one's */
     } else if (other) {
         return weir_fail(
             err, WEIR_FATAL,

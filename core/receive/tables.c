@@ -322,15 +322,22 @@ definition_of(struct receiver *r, const struct known_table *t)
         tables_known(r, str_of(t->schema), str_of(t->name));
 
     if (!d) {
+        const char *refused =
+            hold_refused(r, str_of(t->schema), str_of(t->name));
         d = tables_new(r, str_of(t->schema), str_of(t->name));
-        describe(r, d);
+        if (refused) {
+            d->reason = arena_strdup(&d->arena, refused);
+        } else {
+            describe(r, d);
+        }
     }
     return d;
 }
 
 /* The definition of a table whose TABLE_MAP says all but which of its columns are
  * of MariaDB's own types.  Nothing depends on it: where it isn't to be had, or
- * can't be proved, values have the plain form of what the log calls them. */
+ * can't be proved, values have the plain form of what the log calls them; but
+ * for times in the old format, whose length only the definition says. */
 static const struct definition *
 hidden_types(struct receiver *r, const struct known_table *t,
              const struct binlog_table_map *map)
