@@ -347,14 +347,17 @@ hidden_types(struct receiver *r, const struct known_table *t,
 
     if (!r->set.describe ||
         table_make(&r->call, r->stream.flavour, map, NULL, NULL, &made,
-                   &why) != WEIR_OK ||
-        !table_may_hide(made, r->stream.server_version)) {
+                   &why) != WEIR_OK) {
+        return NULL;
+    }
+    const bool untold = table_is_untold(made);
+    if (!untold && !table_may_hide(made, r->stream.server_version)) {
         return NULL;
     }
     /* In a backlog the stream would have to wait for what it can do without. */
     const bool late =
         r->behind || clock_usec() - r->txn.commit_usec > LIVE_USEC;
-    if (late && !tables_known(r, str_of(t->schema), str_of(t->name))) {
+    if (late && !untold && !tables_known(r, str_of(t->schema), str_of(t->name))) {
         return NULL;
     }
     const struct known_definition *d = definition_of(r, t);
