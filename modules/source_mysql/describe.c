@@ -174,6 +174,44 @@ columns_define(struct description *d, struct weir_err *err)
     return st;
 }
 
+static enum weir_status
+any_row(struct description *d, const char *head, const char *tail, bool *out,
+        struct weir_err *err)
+{
+    struct result          r;
+    const enum weir_status st =
+        ask_about(d, head, "TABLE_SCHEMA", tail, &r, err);
+
+    *out = st == WEIR_OK && result_next(&r);
+    result_free(&r);
+    return st;
+}
+
+/* Of WITH SYSTEM VERSIONING without columns for it: the log has them, and
+ * information_schema has not. */
+static enum weir_status
+versions_define(struct description *d, struct weir_err *err)
+{
+    static const struct weir_str names[] = { { "row_start", 9 },
+                                             { "row_end", 7 } };
+    bool             versioned = false, listed = false;
+    enum weir_status st = any_row(
+        d, "SELECT 1 FROM information_schema.TABLES",
+        "AND TABLE_TYPE = 'SYSTEM VERSIONED'", &versioned, err);
+
+    if (st == WEIR_OK && versioned) {
+        st = any_row(d, "SELECT 1 FROM information_schema.COLUMNS",
+                     "AND GENERATION_EXPRESSION = 'ROW START'", &listed, err);
+    }
+    for (size_t i = 0; st == WEIR_OK && versioned && !listed && i < 2; i++) {
+        weir_define(d->src->in, names[i],
+                    (struct weir_str){ "timestamp(6)", 12 },
+                    (struct weir_str){ 0 },
+                    WEIR_NOT_NULL | WEIR_GENERATED | WEIR_INVISIBLE);
+    }
+    return st;
+}
+
 /* ---- The key */
 
 struct key {
@@ -320,6 +358,9 @@ describe_all(struct description *d, struct weir_err *err)
     }
     if (st == WEIR_OK) {
         st = columns_define(d, err);
+    }
+    if (st == WEIR_OK && d->src->flavour->row_versions) {
+        st = versions_define(d, err);
     }
     if (st == WEIR_OK) {
         st = key_define(d, err);

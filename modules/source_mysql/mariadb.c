@@ -385,6 +385,7 @@ const struct flavour flavour_mariadb = {
     .major = 10,
     .minor = 3,
     .json_by_check = true,
+    .row_versions = true,
     .key_order = "", /* as the server keeps them: the primary one first */
     .replicas = "SHOW SLAVE HOSTS",
     .status = mariadb_status,

@@ -100,6 +100,7 @@ struct flavour {
     const char *name;
     unsigned    major, minor;  /* the oldest that can be followed */
     bool        json_by_check; /* JSON is LONGTEXT with a CHECK */
+    bool        row_versions;  /* WITH SYSTEM VERSIONING */
     const char *key_order;     /* of information_schema.STATISTICS */
     const char *describe_set;  /* session variables, where it knows them */
     const char *replicas;      /* the statement that lists them */
