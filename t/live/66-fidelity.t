@@ -91,6 +91,10 @@ sub check
     return;
 }
 
+my $page = Weir::read_file("$ENV{WEIR_SOURCE}/modules/source_mysql/CASES.md");
+is(join(', ', grep { index($page, "\n| $_ | ") < 0 } map { $_->{name} } @cases), '',
+    'CASES.md has each case');
+
 # ---- Each case, beside others that nobody wants
 
 my @special = grep { $_->{on} =~ /mysql|mariadb/ } @cases;
