@@ -58,7 +58,6 @@ receiver_free(struct receiver **rp)
     binlog_inflater_free(&r->inflater);
     position_free(&r->at);
     position_free(&r->hold.before);
-    hold_forget_refusals(r);
     buf_free(&r->hold.file);
     buf_free(&r->inflated);
     buf_free(&r->payload);
@@ -200,7 +199,6 @@ feed_server(void *arg, struct weir_str id, struct weir_str version,
             struct weir_err *err)
 {
     struct receiver *r = arg;
-
     const bool other =
         r->server_id.len && id.len && !str_eq(buf_view(&r->server_id), id);
     if (other && r->set.adopt) {

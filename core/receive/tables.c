@@ -575,6 +575,7 @@ tables_undo(struct receiver *r)
 void
 tables_free(struct receiver *r)
 {
+    hold_forget_refusals(r);
     tables_forget_ids(r);
     free(r->tables);
     while (r->definitions) {
