@@ -185,12 +185,12 @@ feed_server(void *arg, struct weir_str id, struct weir_str version,
             struct weir_err *err)
 {
     struct receiver *r = arg;
-
     const bool other =
         r->server_id.len && id.len && !str_eq(buf_view(&r->server_id), id);
     if (other && r->set.adopt) {
         log_warn("goes on with another server, as adopt = on says: %.*s",
                  STR_ARG(id));
+        hold_forget_refusals(r); /* places are the old one's */
     } else if (other) {
         return weir_fail(
             err, WEIR_FATAL,

@@ -45,7 +45,8 @@ my $sanitized    = 't/live/20-equality.t';
 # What also runs on MySQL, and what of that with its transactions compressed.
 my %on_mysql = (
     'mysql' => [qw(10-first 20-equality 21-big-row 30-restarts
-        40-connect-checks 41-positions 61-schema 64-ddl-backlog)],
+        40-connect-checks 41-positions 61-schema 64-ddl-backlog 66-fidelity
+        80-control)],
     'mysql-zstd' => [qw(20-equality 21-big-row)],
 );
 
