@@ -4,6 +4,7 @@
  * them in.
  */
 #include "base/bytes.h"
+#include "binlog/table_map.h"
 #include "binlog/value.h"
 
 static bool
@@ -24,6 +25,15 @@ fraction_usec(uint64_t fraction, unsigned digits)
 {
     static const uint32_t unit[4] = { 0, 10000, 100, 1 };
     return (uint32_t)fraction * unit[(digits + 1) / 2];
+}
+
+/* Microseconds of the last of so many digits. */
+static uint32_t
+digits_unit(unsigned digits)
+{
+    static const uint32_t unit[7] = { 1000000, 100000, 10000, 1000,
+                                      100,     10,     1 };
+    return unit[digits];
 }
 
 bool
@@ -117,8 +127,8 @@ time_of_time2(const uint8_t *p, unsigned digits, struct weir_time *t)
     return whole >> 22 == 0 && t->hour <= 838 && clock_fits(t);
 }
 
-bool
-time_of_old_time(uint32_t packed, struct weir_time *t)
+static bool
+old_time(uint32_t packed, struct weir_time *t)
 {
     const int32_t v = (int32_t)(packed << 8) >> 8;
     const uint32_t u = v < 0 ? (uint32_t)-v : (uint32_t)v;
@@ -130,8 +140,8 @@ time_of_old_time(uint32_t packed, struct weir_time *t)
     return t->hour <= 838 && clock_fits(t);
 }
 
-bool
-time_of_old_datetime(uint64_t packed, struct weir_time *t)
+static bool
+old_datetime(uint64_t packed, struct weir_time *t)
 {
     const uint64_t date = packed / 1000000;
     const uint32_t clock = (uint32_t)(packed % 1000000);
@@ -142,6 +152,91 @@ time_of_old_datetime(uint64_t packed, struct weir_time *t)
         .minute = clock / 100 % 100,      .second = clock % 100,
     };
     return date / 10000 <= 9999 && calendar_fits(t) && clock_fits(t);
+}
+
+/* Field_time_hires, Field_datetime_hires and Field_timestamp_hires of MariaDB
+ * sql/field.cc: whole numbers, big-endian, in units of the last digit. */
+unsigned
+time_old_bytes(uint8_t type, unsigned digits)
+{
+    static const uint8_t of_time[7] = { 3, 4, 4, 5, 5, 5, 6 };
+    static const uint8_t of_datetime[7] = { 8, 6, 6, 7, 7, 7, 8 };
+    static const uint8_t of_timestamp[7] = { 4, 5, 5, 6, 6, 7, 7 };
+
+    return type == COLUMN_TIME       ? of_time[digits]
+           : type == COLUMN_DATETIME ? of_datetime[digits]
+                                     : of_timestamp[digits];
+}
+
+/* 0 is -839 hours. */
+static bool
+old_fraction_time(uint64_t v, unsigned digits, struct weir_time *t)
+{
+    const int64_t  unit = (int64_t)digits_unit(digits);
+    const int64_t  zero = INT64_C(839) * 3600 * 1000000 / unit;
+    const int64_t  usec = ((int64_t)v - zero) * unit;
+    const uint64_t u = usec < 0 ? (uint64_t)-usec : (uint64_t)usec;
+
+    *t = (struct weir_time){ .hour = (uint16_t)(u / 3600000000),
+                             .minute = u / 60000000 % 60,
+                             .second = u / 1000000 % 60,
+                             .usec = (uint32_t)(u % 1000000),
+                             .negative = usec < 0 };
+    return u < UINT64_C(839) * 3600 * 1000000;
+}
+
+/* Months of a year of 13 and days of a month of 32, so that there is a 0. */
+static bool
+old_fraction_datetime(uint64_t v, unsigned digits, struct weir_time *t)
+{
+    const uint64_t per_second = 1000000 / digits_unit(digits);
+    const uint64_t seconds = v / per_second, days = seconds / 86400;
+
+    *t = (struct weir_time){
+        .year = (uint16_t)(days / 32 / 13),
+        .month = days / 32 % 13,
+        .day = days % 32,
+        .hour = (uint16_t)(seconds / 3600 % 24),
+        .minute = seconds / 60 % 60,
+        .second = seconds % 60,
+        .usec = (uint32_t)(v % per_second * digits_unit(digits)),
+    };
+    return days / 32 / 13 <= 9999 && calendar_fits(t);
+}
+
+static bool
+old_fraction(uint8_t type, const uint8_t *p, unsigned digits,
+             struct weir_time *t)
+{
+    const unsigned bytes = time_old_bytes(type, digits);
+
+    switch (type) {
+    case COLUMN_TIME:
+        return old_fraction_time(get_be(p, bytes), digits, t);
+    case COLUMN_DATETIME:
+        return old_fraction_datetime(get_be(p, bytes), digits, t);
+    default:
+        return time_of_epoch(
+            get_be32(p),
+            (uint32_t)(get_be(p + 4, bytes - 4) * digits_unit(digits)), t);
+    }
+}
+
+bool
+time_of_old(uint8_t type, const uint8_t *p, unsigned digits,
+            struct weir_time *t)
+{
+    if (digits > 0) {
+        return old_fraction(type, p, digits, t);
+    }
+    switch (type) {
+    case COLUMN_TIME:
+        return old_time((uint32_t)get_le(p, 3), t);
+    case COLUMN_DATETIME:
+        return old_datetime(get_le64(p), t);
+    default:
+        return time_of_epoch(get_le32(p), 0, t);
+    }
 }
 
 bool

@@ -322,14 +322,8 @@ temporal_value(const struct binlog_column *c, const uint8_t *p,
     case COLUMN_TIMESTAMP2:
         ok = time_of_timestamp2(p, c->meta, &v->t);
         break;
-    case COLUMN_TIME:
-        ok = time_of_old_time((uint32_t)get_le(p, 3), &v->t);
-        break;
-    case COLUMN_DATETIME:
-        ok = time_of_old_datetime(get_le64(p), &v->t);
-        break;
     default:
-        ok = time_of_epoch(get_le32(p), 0, &v->t);
+        ok = time_of_old(c->type, p, c->meta, &v->t);
     }
     return ok || fail(err, no_such_time);
 }

@@ -37,8 +37,11 @@ bool time_of_timestamp2(const uint8_t *p, unsigned digits,
                         struct weir_time *t);
 bool time_of_time2(const uint8_t *p, unsigned digits, struct weir_time *t);
 bool time_of_epoch(uint32_t seconds, uint32_t usec, struct weir_time *t);
-bool time_of_old_time(uint32_t packed, struct weir_time *t);
-bool time_of_old_datetime(uint64_t packed, struct weir_time *t);
+/* A TIME, DATETIME or TIMESTAMP of before MySQL 5.6, MariaDB's with fractions of
+ * up to 6 digits; and how many bytes it takes. */
+bool time_of_old(uint8_t type, const uint8_t *p, unsigned digits,
+                 struct weir_time *t);
+unsigned time_old_bytes(uint8_t type, unsigned digits);
 /* MySQL's form inside JSON, of a date and time, or of a time. */
 bool time_of_packed(int64_t packed, bool is_time, struct weir_time *t);
 

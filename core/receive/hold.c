@@ -4,7 +4,9 @@
  * nothing is published; if no DDL named the table on the way, the definition
  * was theirs too.  If one did, or the way is too long, everything since is taken
  * back and read again, with the table's names unknown.  Definitions that DDL
- * changed meanwhile go back with it.
+ * changed meanwhile go back with it.  Which ones were refused, and up to where,
+ * is kept until there is proof of a later place: what comes again on the way may
+ * well make one forget the definition itself.
  */
 #include "receive/internal.h"
 
@@ -60,6 +62,7 @@ settle(struct receiver *r)
         d->provisional = false;
     }
     r->hold.active = false;
+    hold_forget_refusals(r);
     tables_settle(r);
 }
 
@@ -67,6 +70,44 @@ static bool
 is_meant(struct weir_str have, struct weir_str name)
 {
     return name.len == 0 || str_eq_nocase(have, name);
+}
+
+static void
+note_refusal(struct receiver *r, const struct known_definition *d)
+{
+    struct arena   *a = &r->hold.arena;
+    struct refusal *f = arena_alloc(a, sizeof *f);
+
+    *f = (struct refusal){
+        .next = r->hold.refusals,
+        .schema = arena_str(a, d->schema),
+        .name = arena_str(a, d->name),
+        .file = arena_str(a, buf_view(&r->at.file)),
+        .offset = r->at.offset,
+        .reason = arena_strdup(a, d->reason),
+    };
+    r->hold.refusals = f;
+}
+
+const char *
+hold_refused(const struct receiver *r, struct weir_str schema,
+             struct weir_str name)
+{
+    for (const struct refusal *f = r->hold.refusals; f; f = f->next) {
+        if (str_eq(f->schema, schema) && str_eq(f->name, name) &&
+            place_compare(buf_view(&r->at.file), r->at.offset, f->file,
+                          f->offset) < 0) {
+            return f->reason;
+        }
+    }
+    return NULL;
+}
+
+void
+hold_forget_refusals(struct receiver *r)
+{
+    r->hold.refusals = NULL;
+    arena_free(&r->hold.arena);
 }
 
 /* Unproved definitions end as unknown, for this reason.  False: none did. */
@@ -83,6 +124,7 @@ refuse(struct receiver *r, struct weir_str schema, struct weir_str name,
             d->provisional = false;
             d->added = false;
             d->reason = arena_strdup(&d->arena, reason);
+            note_refusal(r, d);
             any = true;
         }
     }

@@ -65,6 +65,17 @@ struct hold {
     uint64_t        offset;
     int64_t         deadline; /* steady clock */
     struct position before;   /* to go back to */
+    struct refusal *refusals;
+    struct arena    arena; /* of refusals */
+};
+
+/* A definition that can't be had of a table before that place: what was read
+ * from the server was changed there. */
+struct refusal {
+    struct refusal *next;
+    struct weir_str schema, name, file;
+    uint64_t        offset;
+    const char     *reason;
 };
 
 struct receiver {
@@ -214,6 +225,10 @@ enum weir_status hold_conflict(struct receiver *r, struct weir_str schema,
                                struct weir_str name, struct weir_str verb,
                                struct weir_err *err);
 enum weir_status hold_abandon(struct receiver *r, struct weir_err *err);
+/* Why it is of no use to ask for this definition here, or NULL. */
+const char      *hold_refused(const struct receiver *r, struct weir_str schema,
+                              struct weir_str name);
+void             hold_forget_refusals(struct receiver *r);
 /* Of places in the log files of one server: <0, 0, >0. */
 int place_compare(struct weir_str file, uint64_t offset, struct weir_str other,
                   uint64_t other_offset);

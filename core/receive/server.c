@@ -20,7 +20,10 @@ is_other(const struct receiver *r, struct weir_str id)
 static void
 take(struct receiver *r, struct weir_str id, struct weir_str version)
 {
-    r->moved = r->moved || is_other(r, id);
+    if (is_other(r, id)) {
+        r->moved = true;
+        hold_forget_refusals(r); /* places are the old one's */
+    }
     r->server_id.len = r->server_version.len = 0;
     buf_str(&r->server_id, id);
     buf_str(&r->server_version, version);

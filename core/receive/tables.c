@@ -334,15 +334,22 @@ definition_of(struct receiver *r, const struct known_table *t)
         tables_known(r, str_of(t->schema), str_of(t->name));
 
     if (!d) {
+        const char *refused =
+            hold_refused(r, str_of(t->schema), str_of(t->name));
         d = tables_new(r, str_of(t->schema), str_of(t->name));
-        describe(r, d);
+        if (refused) {
+            d->reason = arena_strdup(&d->arena, refused);
+        } else {
+            describe(r, d);
+        }
     }
     return d;
 }
 
 /* The definition of a table whose TABLE_MAP says all but which of its columns are
  * of MariaDB's own types.  Nothing depends on it: where it isn't to be had, or
- * can't be proved, values have the plain form of what the log calls them. */
+ * can't be proved, values have the plain form of what the log calls them; but
+ * for times in the old format, whose length only the definition says. */
 static const struct definition *
 hidden_types(struct receiver *r, const struct known_table *t,
              const struct binlog_table_map *map)
@@ -352,14 +359,17 @@ hidden_types(struct receiver *r, const struct known_table *t,
 
     if (!r->set.describe ||
         table_make(&r->call, r->stream.flavour, map, NULL, NULL, &made,
-                   &why) != WEIR_OK ||
-        !table_may_hide(made, r->stream.server_version)) {
+                   &why) != WEIR_OK) {
+        return NULL;
+    }
+    const bool untold = table_is_untold(made);
+    if (!untold && !table_may_hide(made, r->stream.server_version)) {
         return NULL;
     }
     /* In a backlog the stream would have to wait for what it can do without. */
     const bool late =
         r->behind || clock_usec() - r->txn.commit_usec > LIVE_USEC;
-    if (late && !tables_known(r, str_of(t->schema), str_of(t->name))) {
+    if (late && !untold && !tables_known(r, str_of(t->schema), str_of(t->name))) {
         return NULL;
     }
     const struct known_definition *d = definition_of(r, t);
@@ -577,6 +587,7 @@ tables_undo(struct receiver *r)
 void
 tables_free(struct receiver *r)
 {
+    hold_forget_refusals(r);
     tables_forget_ids(r);
     free(r->tables);
     while (r->definitions) {

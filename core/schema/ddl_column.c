@@ -261,7 +261,8 @@ read_attribute(struct draft *d, struct draft_column *c, bool *more)
         return read_generated(d, c);
     } else if (token_take_word(t, "compressed")) {
         c->compressed = true;
-        return !token_is_sign(t, '=') || skip_setting(d);
+        return token_is_sign(t, '=') ? skip_setting(d)
+                                     : draft_read_type_attributes(d, c);
     } else if (token_take_word(t, "unique")) {
         token_take_word(t, "key");
         return add_own_index(d, c, false);

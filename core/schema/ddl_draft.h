@@ -70,6 +70,7 @@ void draft_remove_index(struct draft *d, const struct draft_index *index);
 struct definition *draft_finish(struct draft *d);
 
 /* ddl_type.c */
+bool draft_read_type_attributes(struct draft *d, struct draft_column *c);
 bool draft_read_type(struct draft *d, struct draft_column *c);
 enum draft_kind draft_kind_of(const char *base);
 

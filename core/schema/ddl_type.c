@@ -201,8 +201,8 @@ read_type_name(struct draft *d, struct draft_column *c)
 }
 
 /* CHARACTER SET x, CHARSET x, ASCII, BYTE, BINARY, UNSIGNED, ... */
-static bool
-read_type_attributes(struct draft *d, struct draft_column *c)
+bool
+draft_read_type_attributes(struct draft *d, struct draft_column *c)
 {
     struct tokens *t = d->t;
 
@@ -257,5 +257,5 @@ draft_read_type(struct draft *d, struct draft_column *c)
                                                  : read_lengths(d, c))) {
         return false;
     }
-    return read_type_attributes(d, c);
+    return draft_read_type_attributes(d, c);
 }

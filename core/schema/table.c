@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/str.h"
 #include "binlog/table_map.h"
+#include "binlog/value.h"
 #include "schema/table_maker.h"
 
 enum weir_status
@@ -91,6 +92,24 @@ is_member(uint8_t type)
     return type == COLUMN_ENUM || type == COLUMN_SET;
 }
 
+static bool
+is_old_time(uint8_t type)
+{
+    return type == COLUMN_TIME || type == COLUMN_DATETIME ||
+           type == COLUMN_TIMESTAMP;
+}
+
+bool
+table_is_untold(const struct table *t)
+{
+    for (uint32_t i = 0; i < t->pub.ncolumns; i++) {
+        if (is_old_time(t->columns[i].type) && t->columns[i].unsupported) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- What follows */
 
 /* Field_timef's older brothers (mysql56_temporal_format=OFF) have fractions of
@@ -99,9 +118,12 @@ static void
 finish_old_time(const struct maker *m, struct binlog_column *c,
                 const struct told *told)
 {
-    const bool told_whole = told->type.base.len > 0 && told->type.first == 0;
-
-    if (m->flavour == FLAVOUR_MYSQL || told_whole) {
+    if (m->flavour == FLAVOUR_MYSQL) {
+        return;
+    }
+    if (told->type.base.len > 0 && told->type.first <= 6) {
+        c->meta = (uint16_t)told->type.first;
+        c->size = (uint8_t)time_old_bytes(c->type, c->meta);
         return;
     }
     c->size = 0;
@@ -226,11 +248,10 @@ finish_time(struct maker *m, uint32_t i)
     default:
         return false;
     }
-    m->pub[i].scale = c->meta;
-    if (c->type == COLUMN_TIME || c->type == COLUMN_DATETIME ||
-        c->type == COLUMN_TIMESTAMP) {
+    if (is_old_time(c->type)) {
         finish_old_time(m, c, &m->told[i]);
     }
+    m->pub[i].scale = c->meta;
     return true;
 }
 

@@ -68,6 +68,9 @@ enum weir_status table_make(struct arena *a, enum binlog_flavour flavour,
 /* Whether a column of a table made without a definition may be of a type that
  * MariaDB's log has no word for: UUID, INET4, INET6, JSON, VECTOR. */
 bool table_may_hide(const struct table *t, const char *server_version);
+/* Whether one is a time in MariaDB's old format, whose rows can't be read
+ * without a definition. */
+bool table_is_untold(const struct table *t);
 
 /* A table frame's payload: flavour, the TABLE_MAP's body as received, the
  * definition or the reason for none.  Read back by table_load(), which sets

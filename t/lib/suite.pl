@@ -46,8 +46,8 @@ my $sanitized    = 't/live/20-equality.t';
 # run on MySQL too, and on each server by itself (t/run servers).  The rest is
 # between Weir and its own files: once.
 my @spine = qw(10-first 20-equality 21-big-row 30-restarts 40-connect-checks
-    41-positions 44-collations 45-failover 46-failover-late 60-xa
-    61-schema 64-ddl-backlog 67-ddl-silent);
+    41-positions 44-collations 45-failover 46-failover-late 60-xa 61-schema
+    64-ddl-backlog 67-ddl-silent 80-control);
 my @compressed = qw(20-equality 21-big-row);
 
 # What `t/run servers` runs where: WEIR_SERVER without its ending, and files.
@@ -69,7 +69,7 @@ my @steps = (
     [ 'fetch', 'all quick live servers long',
         sub { tests('gcc', 't/servers/fetch.t') } ],
     [ 'live', 'all live long', sub { tests('gcc', 't/live') } ],
-    [ 'live-mysql', 'all live long', sub { on_server('mysql-9.7', '', @spine) } ],
+    [ 'live-mysql', 'all live long', sub { on_server('mysql-9.7', '', @spine, '54-fidelity') } ],
     [ 'live-mysql-zstd', 'all live long',
         sub { on_server('mysql-9.7', '-zstd', @compressed) } ],
     (map { my @row = @$_; [ $row[0], 'servers', sub { matrix(@row) } ] } @matrix),

@@ -81,7 +81,7 @@ my @types = (
     'varchar(5) character set utf8mb4 collate utf8mb4_unicode_ci',
     q{enum('a','b')}, q{enum('it''s', "q""x", 'tr  ')}, q{set('x','y') charset utf8mb4},
     q{enum('x,)','y(')}, q{enum('1') collate latin1_bin}, q{enum('a\\\\b','c\\'d')},
-    'varchar(50) compressed', 'text compressed', 'varbinary(16)', 'binary(3)',
+    'varchar(50) compressed', 'text compressed', 'text compressed character set utf8mb4', 'varbinary(16)', 'binary(3)',
     'longtext check (json_valid(`c`))', 'varchar(20) default uuid()',
     q{varchar(20) default 'a, b) c' comment 'x, y'}, q{int default -5}, q{double default 1.5e-3},
     q{double default .5}, q{int default (1 + (2 * 3)) comment "it's"}, q{int not null default 1},

@@ -203,6 +203,9 @@ sub rights { return 'REPLICATION SLAVE, REPLICATION CLIENT, BINLOG MONITOR, SELE
 sub gtid_pattern { return qr/^0-\d+-\d+$/ }
 sub gtids { my ($self) = @_; return $self->value('SELECT @@gtid_binlog_pos') }
 
+# Of a connection's last transaction.
+sub last_gtid { my ($self, $client) = @_; return $client->value('SELECT @@last_gtid') }
+
 # File and offset of the binlog's end.
 sub place { my ($self) = @_; return ($self->rows('SHOW MASTER STATUS'))[0] }
 

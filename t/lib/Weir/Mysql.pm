@@ -38,6 +38,14 @@ sub rights { return 'REPLICATION SLAVE, REPLICATION CLIENT, SELECT' }
 sub gtid_pattern { return qr/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:\d+$/ }
 sub gtids { my ($self) = @_; return ($self->value('SELECT @@GLOBAL.gtid_executed') // '') =~ s/\\n//gr }
 
+# Of the server's last transaction.
+sub last_gtid
+{
+    my ($self) = @_;
+    my ($uuid, $n) = $self->gtids =~ /^([0-9a-f-]{36}):(?:.*[-:])?(\d+)$/;
+    return "$uuid:$n";
+}
+
 # File and offset of the binlog's end.
 sub place
 {
