@@ -4,6 +4,7 @@ use Weir;
 use lib "$ENV{WEIR_SOURCE}/t/contract";
 use Sinkhost;
 use IO::Socket::INET;
+use POSIX ();
 
 my $t = Weir->new;
 plan(skip_all => 'the module is not built: no hiredis or no OpenSSL')
@@ -261,10 +262,12 @@ wait_for('a save that fails', 20,
 refused('RETRY', qr/MISCONF .*; its own log says why/, 'it can not save', $unsaved);
 $_->crash for $unsaved, $redis;
 
-my $cluster = $t->redis(args => [ '--cluster-enabled', 'yes' ]);
-my $owner   = $t->redis(args => [ '--cluster-enabled', 'yes' ]);
+# Its bus has by default the port 10,000 above, which need not be one.
+my @bus = map { Weir::free_port() } 1 .. 2;
+my ($cluster, $owner) =
+    map { $t->redis(args => [ '--cluster-enabled', 'yes', '--cluster-port', $_ ]) } @bus;
 $owner->ask('CLUSTER', 'ADDSLOTS', 0 .. 16383);
-$cluster->ask('CLUSTER', 'MEET', '127.0.0.1', $owner->port);
+$cluster->ask('CLUSTER', 'MEET', '127.0.0.1', $owner->port, $bus[1]);
 wait_for('a cluster', 30, sub { $cluster->ask('CLUSTER', 'INFO') =~ /cluster_state:ok/ });
 refused('FATAL', qr/MOVED .*; Redis Cluster is not supported/, 'a node of a cluster', $cluster);
 $_->crash for $cluster, $owner;
@@ -279,4 +282,28 @@ $slow->start(qr/LOADING/);
 refused('RETRY', qr/LOADING /, 'loading its data', $slow);
 $slow->crash;
 
+# ---- What answers a script, and is none of ours
+my $listen = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1') or die;
+my @nonsense = (
+    "*0\r\n", "*1\r\n:1\r\n", "*2\r\n:1\r\n:5\r\n", "*2\r\n:1\r\n*1\r\n:0\r\n",
+    "*2\r\n:1\r\n*2\r\n:99\r\n+x\r\n", "*2\r\n:1\r\n*2\r\n:-1\r\n\$1\r\nx\r\n",
+    "*2\r\n:1\r\n*2\r\n\$1\r\n0\r\n\$1\r\nx\r\n", "*2\r\n:1\r\n*2\r\n*1\r\n:0\r\n:1\r\n",
+    "*2\r\n*1\r\n:1\r\n*0\r\n", "*2\r\n*-1\r\n*-1\r\n", "+OK\r\n", ":1\r\n",
+);
+for my $answer (@nonsense) {
+    my $fake = fork // die;
+    if (!$fake) {
+        my $peer = $listen->accept;
+        # UNWATCH, WATCH, HGET; MULTI, HSET, EVAL, EXEC; WATCH, HGET
+        print {$peer} "+OK\r\n+OK\r\n\$-1\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n${answer}+OK\r\n\$-1\r\n";
+        $peer->flush;
+        1 while sysread $peer, my $all, 1 << 16;
+        POSIX::_exit(0);
+    }
+    $h = host(@stream, port => $listen->sockport);
+    is($h->run('open', $users, 'insert 1 a x', 'write 1 0 x'), 'FATAL',
+        'nonsense: ' . $answer =~ s/\r\n/ /gr);
+    $h->end;
+    waitpid $fake, 0;
+}
 $t->done;
