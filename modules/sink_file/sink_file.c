@@ -4,7 +4,7 @@
  * checkpoint, and restore() cuts them to that.  Knows no format: bodies come
  * ready-made from the server.
  */
-#include <weir/module.h>
+#include "sink_file_conf.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,16 +15,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <libdeflate.h>
+
 #include "sink_file_journal.h"
+#include "sink_file_rotate.h"
 #include "sink_file_set.h"
 
-struct file_conf {
-    const struct weir_template *path;
-    const char                 *root;
-    const struct weir_format   *format;
-    bool                        fsync;
-    int64_t                     max_files;
-};
+/* Bytes that a name may have, so that with its suffixes it still is one. */
+enum { MAX_NAME = 255 - PART_ROOM, RETAIN_MS = 60000 };
 
 struct sink {
     struct weir_instance   *in;
@@ -37,38 +35,10 @@ struct sink {
     struct file            *touched, *last_touched; /* by the batch at work */
     size_t                  nlines, room;
     struct line            *lines;
+    struct rotation         rotation;
+    int64_t                 retained_ms; /* when old parts were last sought */
+    struct libdeflate_compressor *gzip;  /* NULL: not compressed */
 };
-
-/* clang-format off */
-static const struct weir_directive file_directives[] = {
-    WEIR_TEMPLATE(struct file_conf, path, .flags = WEIR_REQUIRED | WEIR_PATH,
-                  .help = "file of an event, below root"),
-    WEIR_STR(struct file_conf, root,
-             .help = "folder, absolute; the sink's own `files` if not given"),
-    WEIR_FORMAT(struct file_conf, format, .value = "weir",
-                .help = "how an event is written"),
-    WEIR_BOOL(struct file_conf, fsync, .value = "off",
-              .help = "each batch is on the disk before it counts as done"),
-    WEIR_INT(struct file_conf, max_files, .value = "10000",
-             .help = "more files than that are taken for a mistake in path",
-             .min = 1, .max = 10000000),
-    WEIR_END
-};
-/* clang-format on */
-
-static enum weir_status
-file_check(const void *conf, struct weir_err *err)
-{
-    const struct file_conf *c = conf;
-
-    if (c->root && c->root[0] != '/') {
-        return weir_fail(err, WEIR_FATAL,
-                         "root: \"%s\" is not absolute; write the whole path, "
-                         "as in \"/srv/changes\"",
-                         c->root);
-    }
-    return WEIR_OK;
-}
 
 static void
 file_batching(const void *conf, struct weir_batching *batching)
@@ -153,6 +123,7 @@ file_close(void *self)
     if (s->lock != -1) {
         close(s->lock);
     }
+    libdeflate_free_compressor(s->gzip);
     free(s->root);
     free(s->lines);
     free(s);
@@ -175,7 +146,16 @@ file_open(struct weir_instance *in, const void *conf, void **self,
     s->set.root = -1;
     s->set.sync = c->fsync;
     s->set.max = (size_t)c->max_files;
+    s->rotation = (struct rotation){ .size = c->rotate_size,
+                                     .every_ms = c->rotate_every,
+                                     .keep_files = c->keep_files,
+                                     .keep_ms = c->keep,
+                                     .keep_bytes = c->keep_size };
     enum weir_status st = journal_init(&s->journal, folder, c->fsync, err);
+    if (st == WEIR_OK && c->gzip > 0 &&
+        !(s->gzip = libdeflate_alloc_compressor((int)c->gzip))) {
+        st = weir_fail(err, WEIR_RETRY, "open the file sink: no memory");
+    }
     if (st == WEIR_OK) {
         st = lock_folder(s, folder, err);
     }
@@ -281,33 +261,70 @@ make_room(struct sink *s, size_t nevents, struct weir_err *err)
     return WEIR_OK;
 }
 
+/* The path with what compressing adds to it.  REJECT: it would be too long. */
+static enum weir_status
+add_suffix(struct sink *s, struct weir_str *path, struct weir_err *err)
+{
+    size_t name = 0;
+
+    while (name < path->len && path->data[path->len - 1 - name] != '/') {
+        name++;
+    }
+    if (!s->gzip && !rotation_is_on(&s->rotation)) {
+        return WEIR_OK;
+    }
+    if (name > MAX_NAME) {
+        return weir_fail(err, WEIR_REJECT,
+                         "the name that path gives has %zu bytes, and may have "
+                         "%d where parts are numbered or compressed",
+                         name, (int)MAX_NAME);
+    }
+    if (s->gzip) {
+        char *text = weir_alloc(s->in, path->len + 3);
+        memcpy(text, path->data, path->len);
+        memcpy(text + path->len, ".gz", 3);
+        *path = (struct weir_str){ text, path->len + 3 };
+    }
+    return WEIR_OK;
+}
+
 static enum weir_status
 find_file(struct sink *s, struct weir_str path, struct file **out,
           struct weir_err *err)
 {
-    uint64_t size;
+    uint64_t size = 0;
 
     *out = file_set_find(&s->set, path);
     if (*out) {
         return WEIR_OK;
     }
     /* What stands in a file that is new to us stays there. */
-    const enum weir_status st = file_set_size(&s->set, path, &size, err);
-    return st == WEIR_OK ? file_set_add(&s->set, path, size, out, err) : st;
+    enum weir_status st = rotation_is_on(&s->rotation)
+                              ? WEIR_OK
+                              : file_set_size(&s->set, path, &size, err);
+    if (st == WEIR_OK) {
+        st = file_set_add(&s->set, path, size, out, err);
+    }
+    return st == WEIR_OK ? rotation_begin(&s->rotation, &s->set, *out, err)
+                         : st;
 }
 
 static enum weir_status
 add_line(struct sink *s, struct weir_str path, struct weir_str text,
          struct weir_err *err)
 {
-    struct file           *f;
-    const enum weir_status st = find_file(s, path, &f, err);
+    struct file     *f;
+    enum weir_status st = add_suffix(s, &path, err);
 
+    if (st == WEIR_OK) {
+        st = find_file(s, path, &f, err);
+    }
     if (st != WEIR_OK) {
         return st;
     }
     if (!f->touched) {
         f->touched = true;
+        f->rotated = false;
         f->first = f->last = NULL;
         f->written = 0;
         f->next_touched = NULL;
@@ -379,12 +396,70 @@ add_events(struct sink *s, struct weir_batch *b, struct weir_err *err)
     return st == WEIR_OK && nrejected > 0 ? WEIR_REJECT : st;
 }
 
+static uint64_t
+bytes_of(const struct file *f)
+{
+    uint64_t sum = 0;
+
+    for (const struct line *l = f->first; l; l = l->next) {
+        sum += l->text.len;
+    }
+    return sum;
+}
+
+/* The lines of a batch as one member of a gzip file: a file that is cut to the
+ * length of an earlier batch ends with a whole member. */
+static enum weir_status
+pack(struct sink *s, struct file *f, struct weir_err *err)
+{
+    const size_t len = bytes_of(f);
+    const size_t bound = libdeflate_gzip_compress_bound(s->gzip, len);
+    char        *in = weir_alloc(s->in, len + 1);
+    char        *out = weir_alloc(s->in, bound);
+    size_t       at = 0;
+
+    for (const struct line *l = f->first; l; l = l->next) {
+        memcpy(in + at, l->text.data, l->text.len);
+        at += l->text.len;
+    }
+    const size_t packed =
+        libdeflate_gzip_compress(s->gzip, in, len, out, bound);
+    if (packed == 0) {
+        return weir_fail(err, WEIR_FATAL,
+                         "compress %zu bytes for %s: %zu "
+                         "bytes were not enough",
+                         len, f->name, bound);
+    }
+    f->last = f->first;
+    *f->first = (struct line){ .text = { out, packed } };
+    return WEIR_OK;
+}
+
+static enum weir_status
+prepare_files(struct sink *s, struct weir_err *err)
+{
+    enum weir_status st = WEIR_OK;
+
+    for (struct file *f = s->touched; st == WEIR_OK && f; f = f->next_touched) {
+        const uint32_t part = f->part;
+        st = s->gzip ? pack(s, f, err) : WEIR_OK;
+        if (st == WEIR_OK) {
+            rotation_move(&s->rotation, &s->set, f, bytes_of(f));
+            f->rotated = f->part != part;
+        }
+    }
+    return st;
+}
+
 static enum weir_status
 write_files(struct sink *s, const struct weir_checkpoint *cp,
             struct weir_err *err)
 {
-    enum weir_status st = journal_announce(&s->journal, &s->set, err);
+    enum weir_status st = prepare_files(s, err);
 
+    if (st == WEIR_OK) {
+        st = journal_announce(&s->journal, &s->set, s->touched, err);
+    }
     for (struct file *f = s->touched; st == WEIR_OK && f; f = f->next_touched) {
         st = file_set_write(&s->set, f, err);
     }
@@ -400,6 +475,41 @@ write_files(struct sink *s, const struct weir_checkpoint *cp,
         f->written = 0;
     }
     return WEIR_OK;
+}
+
+/* Old parts: of files that have a new one, and now and then of all, since they
+ * grow old by themselves.  What can't be removed is no reason to stop. */
+static void
+retain(struct sink *s)
+{
+    const struct rotation *r = &s->rotation;
+    const bool      has_limit = r->keep_files || r->keep_ms || r->keep_bytes;
+    struct weir_err err;
+
+    if (!has_limit || !s->is_loaded) {
+        return;
+    }
+    const int64_t now = rotation_now_ms();
+    const bool    all = r->keep_ms &&
+                     (now - s->retained_ms > RETAIN_MS || now < s->retained_ms);
+    for (size_t i = 0; all && i < s->set.n; i++) {
+        s->set.files[i]->rotated = false;
+        if (rotation_retain(r, &s->set, s->set.files[i], &err) != WEIR_OK) {
+            weir_log(s->in, WEIR_WARN, "%s; tried again later", err.text);
+        }
+    }
+    s->retained_ms = all ? now : s->retained_ms;
+    for (struct file *f = s->touched; f; f = f->next_touched) {
+        if (f->rotated && rotation_retain(r, &s->set, f, &err) != WEIR_OK) {
+            weir_log(s->in, WEIR_WARN, "%s; tried again later", err.text);
+        }
+    }
+}
+
+static void
+file_tick(void *self)
+{
+    retain(self);
 }
 
 static enum weir_status
@@ -422,6 +532,9 @@ file_write(void *self, struct weir_batch *b, struct weir_err *err)
     if (st == WEIR_OK) {
         st = write_files(s, &b->checkpoint, err);
     }
+    if (st == WEIR_OK) {
+        retain(s);
+    }
     begin_lines(s);
     /* The batch is written, whether there is room for a short journal or not */
     if (st == WEIR_OK && journal_tidy(&s->journal, &s->set, &tidy) != WEIR_OK) {
@@ -442,6 +555,7 @@ WEIR_MODULE = {
     .batching = file_batching,
     .open = file_open,
     .close = file_close,
+    .tick = file_tick,
     .write = file_write,
     .restore = file_restore,
     .forget = file_forget,

@@ -12,107 +12,6 @@
 static const char magic[8] = "WEIRSF1\n";
 enum { HEAD = 8, COMPACT_MIN = 1 << 22 };
 
-/* ---- Bytes */
-
-static void
-add_bytes(struct bytes *b, const void *data, size_t n)
-{
-    if (b->room - b->len < n) {
-        const size_t room = (b->len + n) * 2;
-        char        *more = realloc(b->data, room);
-        if (!more) {
-            b->failed = true;
-            return;
-        }
-        b->data = more;
-        b->room = room;
-    }
-    if (n) {
-        memcpy(b->data + b->len, data, n);
-        b->len += n;
-    }
-}
-
-static void
-put_number(char *out, uint64_t value, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        out[i] = (char)(value >> 8 * i);
-    }
-}
-
-static void
-add_number(struct bytes *b, uint64_t value, size_t n)
-{
-    char out[8];
-
-    put_number(out, value, n);
-    add_bytes(b, out, n);
-}
-
-static void
-add_str(struct bytes *b, struct weir_str s)
-{
-    add_number(b, s.len, 4);
-    add_bytes(b, s.data, s.len);
-}
-
-struct input {
-    const char *p, *end;
-    bool        bad;
-};
-
-static uint64_t
-take_number(struct input *in, size_t n)
-{
-    uint64_t value = 0;
-
-    if ((size_t)(in->end - in->p) < n) {
-        in->bad = true;
-        in->p = in->end;
-        return 0;
-    }
-    for (size_t i = 0; i < n; i++) {
-        value |= (uint64_t)(unsigned char)in->p[i] << 8 * i;
-    }
-    in->p += n;
-    return value;
-}
-
-static struct weir_str
-take_str(struct input *in)
-{
-    const size_t len = take_number(in, 4);
-
-    if ((size_t)(in->end - in->p) < len) {
-        in->bad = true;
-        in->p = in->end;
-        return (struct weir_str){ in->end, 0 };
-    }
-    const struct weir_str s = { in->p, len };
-    in->p += len;
-    return s;
-}
-
-/* CRC-32 as in gzip, four bits at a time: records are short. */
-static uint32_t
-crc_of(const char *data, size_t len)
-{
-    static const uint32_t table[16] = {
-        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
-        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
-        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
-    };
-    uint32_t crc = 0xffffffff;
-
-    for (size_t i = 0; i < len; i++) {
-        crc ^= (unsigned char)data[i];
-        crc = crc >> 4 ^ table[crc & 15];
-        crc = crc >> 4 ^ table[crc & 15];
-    }
-    return ~crc;
-}
-
 static enum weir_status
 fail_journal(struct weir_err *err, const char *call, const char *path)
 {
@@ -192,25 +91,38 @@ record_begin(struct journal *j)
 {
     j->record.len = 0;
     j->record.failed = false;
-    add_number(&j->record, 0, HEAD);
+    bytes_number(&j->record, 0, HEAD);
+}
+
+static void
+record_part(struct journal *j, const struct file *f)
+{
+    bytes_add(&j->record, "P", 1);
+    bytes_number(&j->record, f->number, 4);
+    bytes_number(&j->record, f->part, 4);
+    bytes_number(&j->record, (uint64_t)f->begun_ms, 8);
+    bytes_number(&j->record, f->length, 8);
 }
 
 static void
 record_file(struct journal *j, const struct file *f)
 {
-    add_bytes(&j->record, "F", 1);
-    add_number(&j->record, f->length, 8);
-    add_str(&j->record, (struct weir_str){ f->path, f->path_len });
+    bytes_add(&j->record, "F", 1);
+    bytes_number(&j->record, f->length, 8);
+    bytes_str(&j->record, (struct weir_str){ f->path, f->path_len });
+    if (f->part > 0) {
+        record_part(j, f);
+    }
 }
 
 static void
 record_checkpoint(struct journal *j, const struct weir_checkpoint *cp)
 {
-    add_bytes(&j->record, "C", 1);
-    add_number(&j->record, cp->epoch, 8);
-    add_number(&j->record, cp->slot, 4);
-    add_str(&j->record, cp->id);
-    add_str(&j->record, cp->data);
+    bytes_add(&j->record, "C", 1);
+    bytes_number(&j->record, cp->epoch, 8);
+    bytes_number(&j->record, cp->slot, 4);
+    bytes_str(&j->record, cp->id);
+    bytes_str(&j->record, cp->data);
 }
 
 /* Fills in length and checksum of the record that begins at `at`. */
@@ -220,8 +132,8 @@ record_seal(struct bytes *record, size_t at)
     char        *head = record->data + at;
     const size_t len = record->len - at - HEAD;
 
-    put_number(head, len, 4);
-    put_number(head + 4, crc_of(head + HEAD, len), 4);
+    bytes_put(head, len, 4);
+    bytes_put(head + 4, bytes_crc(head + HEAD, len), 4);
 }
 
 static enum weir_status
@@ -279,10 +191,10 @@ apply_item(struct journal *j, struct file_set *set, struct input *in,
     struct file           *f;
     struct stored         *s;
 
-    switch (take_number(in, 1)) {
+    switch (input_number(in, 1)) {
     case 'F': {
-        const uint64_t         length = take_number(in, 8);
-        const struct weir_str  path = take_str(in);
+        const uint64_t         length = input_number(in, 8);
+        const struct weir_str  path = input_str(in);
         const enum weir_status st =
             in->bad || file_set_find(set, path)
                 ? WEIR_REJECT
@@ -291,19 +203,31 @@ apply_item(struct journal *j, struct file_set *set, struct input *in,
         return st;
     }
     case 'L': {
-        const uint64_t number = take_number(in, 4);
-        const uint64_t length = take_number(in, 8);
+        const uint64_t number = input_number(in, 4);
+        const uint64_t length = input_number(in, 8);
         if (in->bad || number >= set->n) {
             return WEIR_REJECT;
         }
         set->files[number]->length = length;
         return WEIR_OK;
     }
+    case 'P': {
+        const uint64_t number = input_number(in, 4);
+        const uint32_t part = (uint32_t)input_number(in, 4);
+        const int64_t  begun = (int64_t)input_number(in, 8);
+        const uint64_t length = input_number(in, 8);
+        if (in->bad || number >= set->n || part == 0) {
+            return WEIR_REJECT;
+        }
+        file_set_part(set, set->files[number], part, length, begun);
+        set->files[number]->moved = false;
+        return WEIR_OK;
+    }
     case 'C':
-        cp.epoch = take_number(in, 8);
-        cp.slot = (uint32_t)take_number(in, 4);
-        cp.id = take_str(in);
-        cp.data = take_str(in);
+        cp.epoch = input_number(in, 8);
+        cp.slot = (uint32_t)input_number(in, 4);
+        cp.id = input_str(in);
+        cp.data = input_str(in);
         if (in->bad) {
             return WEIR_REJECT;
         }
@@ -311,8 +235,8 @@ apply_item(struct journal *j, struct file_set *set, struct input *in,
                    ? WEIR_OK
                    : weir_fail(err, WEIR_RETRY, "read %s: no memory", j->path);
     case 'X':
-        cp.slot = (uint32_t)take_number(in, 4);
-        cp.id = take_str(in);
+        cp.slot = (uint32_t)input_number(in, 4);
+        cp.id = input_str(in);
         s = find_stored(j, cp.id, cp.slot);
         if (s) {
             unstore(j, s);
@@ -341,12 +265,12 @@ apply_records(struct journal *j, struct file_set *set, const char *data,
     while (len - j->size >= HEAD) {
         const char  *head = data + j->size;
         struct input in = { head, head + HEAD, false };
-        const size_t n = take_number(&in, 4);
-        const size_t crc = take_number(&in, 4);
+        const size_t n = input_number(&in, 4);
+        const size_t crc = input_number(&in, 4);
         if (n > len - j->size - HEAD) {
             break; /* cut off while it was written */
         }
-        if (n == 0 || crc_of(head + HEAD, n) != crc) {
+        if (n == 0 || bytes_crc(head + HEAD, n) != crc) {
             /* Cut off too, if the file had grown before its pages came. */
             return n > 0 && n == len - j->size - HEAD ? WEIR_OK
                                                       : fail_damaged(j, err);
@@ -434,7 +358,7 @@ journal_load(struct journal *j, struct file_set *set, struct weir_err *err)
     } else if (st == WEIR_OK && begun < sizeof magic) {
         j->record.len = 0;
         j->record.failed = false;
-        add_bytes(&j->record, magic, sizeof magic);
+        bytes_add(&j->record, magic, sizeof magic);
         st = record_write(j, j->fd, 0, j->path, err);
         if (st == WEIR_OK && j->sync) {
             st = sync_folder(j, err);
@@ -461,8 +385,8 @@ compact(struct journal *j, const struct file_set *set, struct weir_err *err)
 {
     j->record.len = 0;
     j->record.failed = false;
-    add_bytes(&j->record, magic, sizeof magic);
-    add_number(&j->record, 0, HEAD);
+    bytes_add(&j->record, magic, sizeof magic);
+    bytes_number(&j->record, 0, HEAD);
     for (size_t i = 0; i < set->n; i++) {
         record_file(j, set->files[i]);
     }
@@ -493,20 +417,28 @@ compact(struct journal *j, const struct file_set *set, struct weir_err *err)
 }
 
 enum weir_status
-journal_announce(struct journal *j, struct file_set *set, struct weir_err *err)
+journal_announce(struct journal *j, struct file_set *set, struct file *touched,
+                 struct weir_err *err)
 {
-    if (set->announced == set->n) {
-        return WEIR_OK;
-    }
     record_begin(j);
     for (size_t i = set->announced; i < set->n; i++) {
         record_file(j, set->files[i]);
     }
-    const enum weir_status st = record_append(j, err);
-    if (st == WEIR_OK) {
-        set->announced = set->n;
+    for (struct file *f = touched; f; f = f->next_touched) {
+        if (f->moved && f->number < set->announced) {
+            record_part(j, f);
+        }
     }
-    return st;
+    const enum weir_status st =
+        j->record.len > HEAD ? record_append(j, err) : WEIR_OK;
+    if (st != WEIR_OK) {
+        return st;
+    }
+    set->announced = set->n;
+    for (struct file *f = touched; f; f = f->next_touched) {
+        f->moved = false;
+    }
+    return WEIR_OK;
 }
 
 enum weir_status
@@ -515,9 +447,9 @@ journal_commit(struct journal *j, const struct file *touched,
 {
     record_begin(j);
     for (const struct file *f = touched; f; f = f->next_touched) {
-        add_bytes(&j->record, "L", 1);
-        add_number(&j->record, f->number, 4);
-        add_number(&j->record, f->length + f->written, 8);
+        bytes_add(&j->record, "L", 1);
+        bytes_number(&j->record, f->number, 4);
+        bytes_number(&j->record, f->length + f->written, 8);
     }
     record_checkpoint(j, cp);
     if (!store(j, cp)) {
@@ -553,9 +485,9 @@ journal_forget(struct journal *j, struct weir_str id, uint32_t slot,
             continue;
         }
         record_begin(j);
-        add_bytes(&j->record, "X", 1);
-        add_number(&j->record, s->cp.slot, 4);
-        add_str(&j->record, id);
+        bytes_add(&j->record, "X", 1);
+        bytes_number(&j->record, s->cp.slot, 4);
+        bytes_str(&j->record, id);
         const enum weir_status st = record_append(j, err);
         if (st != WEIR_OK) {
             return st;

@@ -8,6 +8,9 @@
  *
  *     F u64 length, u32 n, n bytes of path     a file; numbered from 0
  *     L u32 number, u64 length                 its length now
+ *     P u32 number, u32 part, u64 ms, u64 length   it goes on in that part,
+ *                                              begun then; parts before it are
+ *                                              done with
  *     C u64 epoch, u32 slot, u32 n, id, u32 n, data     a checkpoint
  *     X u32 slot, u32 n, id                    one that is no longer used
  *
@@ -17,13 +20,8 @@
 #ifndef SINK_FILE_JOURNAL_H
 #define SINK_FILE_JOURNAL_H
 
+#include "sink_file_bytes.h"
 #include "sink_file_set.h"
-
-struct bytes {
-    char  *data;
-    size_t len, room;
-    bool   failed; /* no memory */
-};
 
 struct stored {
     struct weir_checkpoint cp; /* its texts are of one malloc, at cp.id.data */
@@ -51,10 +49,10 @@ enum weir_status journal_load(struct journal *j, struct file_set *set,
 const struct weir_checkpoint *journal_find(const struct journal *j,
                                            struct weir_str id, uint32_t slot);
 
-/* Before the first byte of new files: that they are ours, and as long as they
- * are.  After any error it has to be loaded again. */
+/* Before the first byte of new files and parts: that they are ours, and as long
+ * as they are.  After any error it has to be loaded again. */
 enum weir_status journal_announce(struct journal *j, struct file_set *set,
-                                  struct weir_err *err);
+                                  struct file *touched, struct weir_err *err);
 /* What the touched files have now, and the checkpoint, in one record. */
 enum weir_status journal_commit(struct journal *j, const struct file *touched,
                                 const struct weir_checkpoint *cp,

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -151,7 +152,7 @@ file_set_add(struct file_set *set, struct weir_str path, uint64_t length,
                          set->n + 1, set->root_path);
     }
     struct file *f = calloc(1, sizeof *f);
-    char        *copy = malloc(path.len + 1);
+    char        *copy = malloc(path.len * 2 + PART_ROOM + 1);
     if (!f || !copy || (set->n == set->room && !make_room(set))) {
         free(f);
         free(copy);
@@ -162,13 +163,33 @@ file_set_add(struct file_set *set, struct weir_str path, uint64_t length,
     copy[path.len] = '\0';
     *f = (struct file){ .path = copy,
                         .path_len = path.len,
+                        .name = copy + path.len + 1,
                         .number = (uint32_t)set->n,
                         .length = length,
                         .fd = -1 };
+    file_part_name(f, 0, f->name);
     set->files[set->n++] = f;
     set->buckets[bucket_of(set, path)] = f->number + 1;
     *out = f;
     return WEIR_OK;
+}
+
+/* ---- Parts */
+
+void
+file_part_name(const struct file *f, uint32_t part, char *out)
+{
+    size_t len = f->path_len;
+
+    if (part == 0) {
+        memcpy(out, f->path, len + 1);
+        return;
+    }
+    const bool is_gzip = len > 3 && memcmp(f->path + len - 3, ".gz", 3) == 0;
+    len -= is_gzip ? 3 : 0;
+    memcpy(out, f->path, len);
+    snprintf(out + len, PART_ROOM, ".%06u%s", (unsigned)part,
+             is_gzip ? ".gz" : "");
 }
 
 /* ---- Descriptors */
@@ -196,6 +217,20 @@ close_file(struct file_set *set, struct file *f)
     close(f->fd);
     f->fd = -1;
     set->nopen--;
+}
+
+void
+file_set_part(struct file_set *set, struct file *f, uint32_t part,
+              uint64_t length, int64_t begun_ms)
+{
+    if (f->fd != -1) {
+        close_file(set, f);
+    }
+    f->part = part;
+    f->length = length;
+    f->begun_ms = begun_ms;
+    f->moved = true;
+    file_part_name(f, part, f->name);
 }
 
 void
@@ -234,17 +269,18 @@ open_folder(int at, const char *name, bool create, bool sync)
     return fd;
 }
 
-/* One part after the other and through no symbolic link, so that nothing that
- * is or comes to be below the root leads out of it.  (openat2() would do it in
- * one call; files are opened too seldom for a second way to be worth having.)
- * -1: errno. */
+/* The folder that holds the path, one part after the other and through no
+ * symbolic link, so that nothing that is or comes to be below the root leads
+ * out of it; *name: what is left of the path.  (openat2() would do it in one
+ * call; files are opened too seldom for a second way to be worth having.)  May
+ * be the root itself.  -1: errno. */
 static int
-open_below(const struct file_set *set, const char *path, bool create)
+folder_below(const struct file_set *set, const char *path, bool create,
+             const char **name)
 {
-    char  parts[MAX_PATH + 1];
+    char  parts[MAX_PATH + PART_ROOM + 1];
     char *part = parts;
     int   folder = set->root;
-    int   fd = -1;
 
     memcpy(parts, path, strlen(path) + 1);
     for (char *slash; (slash = strchr(part, '/')); part = slash + 1) {
@@ -260,21 +296,77 @@ open_below(const struct file_set *set, const char *path, bool create)
             return -1;
         }
     }
-    /* O_NONBLOCK: a FIFO would hold up the call until somebody reads it. */
-    fd = openat(folder, part,
-                O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK |
-                    (create ? O_CREAT : 0),
-                0640);
-    if (fd != -1 && create && set->sync && fsync(folder) == -1) {
-        close(fd);
-        fd = -1;
-    }
+    *name = path + (part - parts);
+    return folder;
+}
+
+static void
+leave_folder(const struct file_set *set, int folder)
+{
     const int error = errno;
+
     if (folder != set->root) {
         close(folder);
     }
     errno = error;
+}
+
+/* -1: errno. */
+static int
+open_below(const struct file_set *set, const char *path, bool create)
+{
+    const char *name;
+    const int   folder = folder_below(set, path, create, &name);
+
+    if (folder == -1) {
+        return -1;
+    }
+    /* O_NONBLOCK: a FIFO would hold up the call until somebody reads it. */
+    int fd = openat(folder, name,
+                    O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK |
+                        (create ? O_CREAT : 0),
+                    0640);
+    if (fd != -1 && create && set->sync && fsync(folder) == -1) {
+        close(fd);
+        fd = -1;
+    }
+    leave_folder(set, folder);
     return fd;
+}
+
+enum weir_status
+file_set_stat(struct file_set *set, const char *name, uint64_t *size,
+              int64_t *changed, struct weir_err *err)
+{
+    const char *last;
+    struct stat info;
+    const int   folder = folder_below(set, name, false, &last);
+    const int   got =
+        folder == -1 ? -1 : fstatat(folder, last, &info, AT_SYMLINK_NOFOLLOW);
+
+    if (folder != -1) {
+        leave_folder(set, folder);
+    }
+    if (got == -1) {
+        return errno == ENOENT ? WEIR_DROP : fail_file(err, set, "stat", name);
+    }
+    *size = (uint64_t)info.st_size;
+    *changed = info.st_mtime;
+    return WEIR_OK;
+}
+
+enum weir_status
+file_set_remove(struct file_set *set, const char *name, struct weir_err *err)
+{
+    const char *last;
+    const int   folder = folder_below(set, name, false, &last);
+    const int   got = folder == -1 ? -1 : unlinkat(folder, last, 0);
+
+    if (folder != -1) {
+        leave_folder(set, folder);
+    }
+    return got == 0 || errno == ENOENT ? WEIR_OK
+                                       : fail_file(err, set, "remove", name);
 }
 
 /* Opens it, or says why not; *size is what it has.  Held with a lock, so that
@@ -288,29 +380,29 @@ open_file(struct file_set *set, struct file *f, bool create, uint64_t *size,
     if (set->nopen >= MAX_OPEN) {
         close_file(set, set->oldest);
     }
-    const int fd = open_below(set, f->path, create);
+    const int fd = open_below(set, f->name, create);
     if (fd == -1) {
         if (errno == ENOENT && !create) {
             *size = 0;
             return WEIR_OK;
         }
-        return fail_file(err, set, "open", f->path);
+        return fail_file(err, set, "open", f->name);
     }
     f->fd = fd;
     link_newest(set, f);
     set->nopen++;
     if (fstat(fd, &info) == -1) {
-        return fail_file(err, set, "stat", f->path);
+        return fail_file(err, set, "stat", f->name);
     }
     if (!S_ISREG(info.st_mode)) {
         return weir_fail(err, WEIR_FATAL,
                          "open %s/%s: it is not a regular file; move it away",
-                         set->root_path, f->path);
+                         set->root_path, f->name);
     }
     if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
         return weir_fail(err, WEIR_FATAL,
                          "lock %s/%s: %s; two sinks may not write to one file",
-                         set->root_path, f->path,
+                         set->root_path, f->name,
                          errno == EWOULDBLOCK ? "another process has it locked"
                                               : strerror(errno));
     }
@@ -357,14 +449,14 @@ fail_length(struct weir_err *err, const struct file_set *set,
             "%s/%s has %llu bytes, but %llu were written and acknowledged: "
             "what is missing can't be made again here; put the file back, or "
             "move all files of this sink and its journal away to begin anew",
-            set->root_path, f->path, (unsigned long long)size,
+            set->root_path, f->name, (unsigned long long)size,
             (unsigned long long)f->length);
     }
     return weir_fail(err, WEIR_FATAL,
                      "%s/%s has %llu bytes, but only %llu were written here: "
                      "something else writes to it; keep it away and start "
                      "this sink again, which cuts what is behind",
-                     set->root_path, f->path, (unsigned long long)size,
+                     set->root_path, f->name, (unsigned long long)size,
                      (unsigned long long)f->length);
 }
 
@@ -382,10 +474,10 @@ file_set_cut(struct file_set *set, struct file *f, struct weir_err *err)
     }
     if (size > f->length) {
         if (ftruncate(f->fd, (off_t)f->length) == -1) {
-            return fail_file(err, set, "truncate", f->path);
+            return fail_file(err, set, "truncate", f->name);
         }
         if (set->sync && fsync(f->fd) == -1) {
-            return fail_file(err, set, "fsync", f->path);
+            return fail_file(err, set, "fsync", f->name);
         }
     }
     return WEIR_OK;
@@ -420,7 +512,7 @@ write_vector(struct file_set *set, struct file *f, struct iovec *v, size_t nv,
             continue;
         }
         if (n == -1) {
-            return fail_file(err, set, "write", f->path);
+            return fail_file(err, set, "write", f->name);
         }
         f->written += (uint64_t)n;
         v = skip_bytes(v, &nv, (size_t)n);
@@ -458,7 +550,7 @@ file_set_write(struct file_set *set, struct file *f, struct weir_err *err)
         return weir_fail(err, WEIR_FATAL,
                          "sync %s/%s: %s; look after the disk, then start "
                          "this sink again",
-                         set->root_path, f->path, strerror(errno));
+                         set->root_path, f->name, strerror(errno));
     }
     return st;
 }

@@ -17,6 +17,10 @@ struct line {
 struct file {
     char        *path; /* below the root, with a NUL */
     size_t       path_len;
+    char        *name;          /* of the part that is written to */
+    uint32_t     part;          /* 0: it has none, and its name is its path */
+    int64_t      begun_ms;      /* of that part, since 1970 */
+    bool         moved;         /* to that part, which is not yet noted */
     uint32_t     number;        /* its place in the list */
     uint64_t     length;        /* committed */
     uint64_t     written;       /* of the batch at work, behind that */
@@ -24,7 +28,7 @@ struct file {
     struct file *newer, *older; /* of those open */
     struct file *next_touched;
     struct line *first, *last;
-    bool         touched;
+    bool         touched, rotated; /* by the batch at work */
 };
 
 struct file_set {
@@ -49,6 +53,20 @@ struct file *file_set_find(const struct file_set *set, struct weir_str path);
 enum weir_status file_set_add(struct file_set *set, struct weir_str path,
                               uint64_t length, struct file **out,
                               struct weir_err *err);
+/* Goes on in that part, of which so much is there. */
+void file_set_part(struct file_set *set, struct file *f, uint32_t part,
+                   uint64_t length, int64_t begun_ms);
+/* "a/b" and "a/b.gz" are "a/b.000007" and "a/b.000007.gz"; `out` has
+ * PART_ROOM bytes more than the path. */
+enum { PART_ROOM = 16 };
+void file_part_name(const struct file *f, uint32_t part, char *out);
+/* A part that is done with: *size and *changed (seconds since 1970).  DROP:
+ * there is none.  file_set_remove(): it is gone. */
+enum weir_status file_set_stat(struct file_set *set, const char *name,
+                               uint64_t *size, int64_t *changed,
+                               struct weir_err *err);
+enum weir_status file_set_remove(struct file_set *set, const char *name,
+                                 struct weir_err *err);
 /* Closes all and forgets all; keeps the root. */
 void file_set_clear(struct file_set *set);
 

@@ -1,99 +1,27 @@
 /*
- * sink_redis.c - rows as hashes: one key a row, one field a column.  A batch is
- * one MULTI with the checkpoint in it, fenced by WATCH: whoever else moves that
- * checkpoint makes our EXEC fail.  Knows how to send and what the answers mean;
- * rows are made into commands in sink_redis_row.c.
+ * sink_redis.c - rows as hashes or strings: one key a row.  A batch is one
+ * MULTI with the checkpoint in it, fenced by WATCH: whoever else moves that
+ * checkpoint makes our EXEC fail.  Knows which commands an event takes; rows
+ * are made into them in sink_redis_row.c, events that are appended rather than
+ * kept are in sink_redis_append.c.
  */
 #include "sink_redis.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { PUSH = 65536 };
 
-static const struct weir_name truncate_names[] = {
-    { "scan", TRUNCATE_SCAN }, { "ignore", TRUNCATE_IGNORE }, { NULL, 0 }
-};
-
-/* clang-format off */
-static const struct weir_directive redis_directives[] = {
-    WEIR_STR(struct redis_conf, host, .value = "127.0.0.1",
-             .help = "name or address"),
-    WEIR_INT(struct redis_conf, port, .value = "6379", .min = 1, .max = 65535,
-             .help = "TCP port"),
-    WEIR_STR(struct redis_conf, socket,
-             .help = "path of a unix socket, instead of host and port"),
-    WEIR_STR(struct redis_conf, user, .flags = WEIR_ENV,
-             .help = "ACL user; without it the password is the default user's"),
-    WEIR_STR(struct redis_conf, password, .flags = WEIR_SECRET | WEIR_ENV,
-             .help = "password; better in a file"),
-    WEIR_STR(struct redis_conf, password_file,
-             .help = "file of one line, read at each connect"),
-    WEIR_INT(struct redis_conf, db, .value = "0", .max = 1000000,
-             .help = "number of the database"),
-    WEIR_TEMPLATE(struct redis_conf, key, .flags = WEIR_REQUIRED | WEIR_ORDER,
-                  .help = "key of a row, as in \"user:{id}\""),
-    WEIR_CHOICE(struct redis_conf, truncate, .value = "scan",
-                .names = truncate_names,
-                .help = "TRUNCATE: scan removes all keys that key can make"),
-    WEIR_MSEC(struct redis_conf, timeout, .value = "5s", .min = 1,
-              .max = 3600000, .help = "without an answer, the connection is "
-              "given up"),
-    WEIR_STR(struct redis_conf, checkpoint, .value = "weir:checkpoint:",
-             .help = "what the checkpoint's key begins with"),
-    WEIR_END
-};
-/* clang-format on */
-
-/* ---- Config */
-
-static enum weir_status
-redis_check(const void *conf, struct weir_err *err)
-{
-    const struct redis_conf *c = conf;
-    char                     glob[1];
-    size_t                   literal = 0, len;
-
-    if (c->password && c->password_file) {
-        return weir_fail(err, WEIR_FATAL,
-                         "password and password_file: give only one of them");
-    }
-    if (c->user && !c->password && !c->password_file) {
-        return weir_fail(err, WEIR_FATAL,
-                         "user: \"%s\" needs a password or a password_file",
-                         c->user);
-    }
-    if (c->checkpoint[0] == '\0') {
-        return weir_fail(err, WEIR_FATAL,
-                         "checkpoint: may not be empty, or it could be taken "
-                         "for a row's key");
-    }
-    len = weir_template_glob(c->key, NULL, glob, sizeof glob, &literal);
-    if (literal == len) {
-        return weir_fail(err, WEIR_FATAL,
-                         "key: names no column, so every row of a table would "
-                         "be written to one key; say which, as in "
-                         "\"user:{id}\"");
-    }
-    if (literal == 0 && c->truncate == TRUNCATE_SCAN) {
-        return weir_fail(err, WEIR_FATAL,
-                         "key: begins with a column, so TRUNCATE of a table "
-                         "would remove every hash of the database; begin it "
-                         "with text, as in \"{table}:...\", or say "
-                         "truncate = ignore");
-    }
-    return WEIR_OK;
-}
-
 static void
 redis_batching(const void *conf, struct weir_batching *batching)
 {
-    (void)conf;
-    batching->guarantee = WEIR_EXACTLY_ONCE;
+    const struct redis_conf *c = conf;
+
+    batching->guarantee =
+        c->command == COMMAND_PUBLISH ? WEIR_AT_MOST_ONCE : WEIR_EXACTLY_ONCE;
     batching->events = 1000;
     batching->bytes = 1 << 20;
     batching->max_lanes = MAX_LANES;
-    batching->resend = true; /* EXEC rolls nothing back */
+    batching->resend = !appends(c); /* EXEC rolls nothing back */
 }
 
 /* ---- Life */
@@ -111,6 +39,19 @@ redis_open(struct weir_instance *in, const void *conf, void **self,
     s->conf = conf;
     s->wire.fd = -1;
     s->wire.timeout_ms = (int)s->conf->timeout;
+    s->wire.wants_tls = s->conf->tls != TLS_OFF;
+    s->wire.tls_conf = (struct tls_conf){
+        .verify = s->conf->tls == TLS_VERIFY,
+        .host = s->conf->host,
+        .ca = s->conf->tls_ca,
+        .cert = s->conf->tls_cert,
+        .key = s->conf->tls_key,
+    };
+    if (s->conf->tls == TLS_ON) {
+        weir_log(in, WEIR_WARN,
+                 "tls = on encrypts, but verifies nobody: with "
+                 "tls = verify nobody can stand between");
+    }
     *self = s;
     return WEIR_OK;
 }
@@ -125,14 +66,46 @@ redis_close(void *self)
     free(s);
 }
 
+/* A string is one column of its row. */
+static enum weir_status
+find_column(const struct sink *s, struct row_table *t, struct weir_err *err)
+{
+    const struct weir_table *table = t->table;
+    const size_t             len = strlen(s->conf->column);
+
+    for (t->column = 0; t->column < t->ncolumns; t->column++) {
+        const struct weir_str name = table->columns[t->column]->name;
+        if (name.len == len && memcmp(name.data, s->conf->column, len) == 0) {
+            weir_use(s->in, t->column);
+            return WEIR_OK;
+        }
+    }
+    return weir_fail(err, WEIR_REJECT,
+                     "%.*s.%.*s has no column %s, which column asks for",
+                     (int)table->schema.len, table->schema.data,
+                     (int)table->name.len, table->name.data, s->conf->column);
+}
+
 static enum weir_status
 redis_table(void *self, const struct weir_table *table, void **slot,
             struct weir_err *err)
 {
-    (void)self;
-    *slot = row_table_new(table);
-    return *slot ? WEIR_OK
-                 : weir_fail(err, WEIR_RETRY, "columns of a table: no memory");
+    struct sink             *s = self;
+    const struct redis_conf *c = s->conf;
+
+    struct row_table *t = row_table_new(table, c->null, c->ttl);
+    if (!t) {
+        return weir_fail(err, WEIR_RETRY, "columns of a table: no memory");
+    }
+    if (appends(c)) {
+        weir_use(s->in, WEIR_NONE); /* but for what key and format read */
+    }
+    if (c->command == COMMAND_STRING && find_column(s, t, err) != WEIR_OK) {
+        row_table_free(t);
+        return WEIR_REJECT;
+    }
+    *slot = t;
+    return WEIR_OK;
 }
 
 static void
@@ -196,36 +169,97 @@ redis_forget(void *self, struct weir_str id, uint32_t slot,
 /* ---- Events */
 
 static enum weir_status
-move_row(struct sink *s, const struct weir_event *ev, const struct row_table *t,
-         struct weir_str old, struct weir_str key, struct weir_err *err)
+fail_image(const struct weir_event *ev, const char *what, struct weir_err *err)
 {
+    return weir_fail(err, WEIR_REJECT,
+                     "%s of a row of %.*s.%.*s, and the row image doesn't have "
+                     "all its columns; set binlog_row_image=FULL on the source",
+                     what, (int)ev->table->schema.len, ev->table->schema.data,
+                     (int)ev->table->name.len, ev->table->name.data);
+}
+
+static enum weir_status
+store_hash(struct sink *s, struct weir_batch *b, size_t i, struct weir_str key,
+           bool moved, struct weir_err *err)
+{
+    const struct weir_event *ev = b->events[i];
+    const struct row_table  *t = b->slots[i];
+
+    /* What is there may have expired: then a part would be all there is. */
+    if (ev->op != WEIR_UPDATE || (!moved && !t->ttl)) {
+        return row_store(s->in, &s->wire, t, key, ev->after, &s->ncommands,
+                         err);
+    }
     struct weir_value *merged =
         weir_alloc(s->in, (t->ncolumns + 1) * sizeof *merged);
     bool whole;
 
     row_merge(t, ev->before, ev->after, merged, &whole);
     if (!whole) {
-        return weir_fail(err, WEIR_REJECT,
-                         "the key of a row of %.*s.%.*s changed, and the row "
-                         "image doesn't have all its columns; set "
-                         "binlog_row_image=FULL on the source",
-                         (int)ev->table->schema.len, ev->table->schema.data,
-                         (int)ev->table->name.len, ev->table->name.data);
+        return fail_image(
+            ev, moved ? "the key changed" : "a hash with a ttl is written anew",
+            err);
     }
-    const enum weir_status st =
-        row_store(s->in, &s->wire, t, key, merged, &s->ncommands, err);
-    if (st == WEIR_OK) {
-        row_remove(&s->wire, old, &s->ncommands);
+    return row_store(s->in, &s->wire, t, key, merged, &s->ncommands, err);
+}
+
+static enum weir_status
+store_json(struct sink *s, struct weir_batch *b, size_t i, struct weir_str key,
+           struct weir_err *err)
+{
+    const struct weir_event *ev = b->events[i];
+    const struct row_table  *t = b->slots[i];
+    struct weir_str          body;
+
+    for (size_t c = 0; c < t->ncolumns; c++) {
+        if (ev->after[c].type == WEIR_ABSENT) {
+            return fail_image(ev, "a change", err);
+        }
     }
-    return st;
+    const enum weir_status st = weir_body(b, i, s->conf->document, &body, err);
+    if (st != WEIR_OK) {
+        return st;
+    }
+    body.len -= body.len > 0; /* the line's end */
+    return row_set(&s->wire, t, key, body, &s->ncommands, err);
+}
+
+static enum weir_status
+store_string(struct sink *s, struct weir_batch *b, size_t i,
+             struct weir_str key, bool moved, struct weir_err *err)
+{
+    const struct weir_event *ev = b->events[i];
+    const struct row_table  *t = b->slots[i];
+    const struct weir_value *v = &ev->after[t->column];
+
+    if (v->type == WEIR_ABSENT && ev->before && (moved || t->ttl)) {
+        v = &ev->before[t->column];
+    }
+    if (v->type == WEIR_ABSENT) {
+        return moved ? fail_image(ev, "the key changed", err) : WEIR_OK;
+    }
+    return row_set_column(s->in, &s->wire, t, key, v, &s->ncommands, err);
+}
+
+/* The row as it is now, under that key; `moved`: it was under another. */
+static enum weir_status
+store_row(struct sink *s, struct weir_batch *b, size_t i, struct weir_str key,
+          bool moved, struct weir_err *err)
+{
+    switch (s->conf->command) {
+    case COMMAND_JSON:
+        return store_json(s, b, i, key, err);
+    case COMMAND_STRING:
+        return store_string(s, b, i, key, moved, err);
+    default:
+        return store_hash(s, b, i, key, moved, err);
+    }
 }
 
 static enum weir_status
 update_row(struct sink *s, struct weir_batch *b, size_t i, struct weir_err *err)
 {
-    const struct weir_event *ev = b->events[i];
-    const struct row_table  *t = b->slots[i];
-    struct weir_str          key, old;
+    struct weir_str key, old;
 
     enum weir_status st = weir_expand(b, i, s->conf->key, true, &old, err);
     if (st != WEIR_OK) {
@@ -235,11 +269,13 @@ update_row(struct sink *s, struct weir_batch *b, size_t i, struct weir_err *err)
     if (st != WEIR_OK) {
         return st;
     }
-    if (key.len == old.len && memcmp(key.data, old.data, key.len) == 0) {
-        return row_store(s->in, &s->wire, t, key, ev->after, &s->ncommands,
-                         err);
+    const bool moved =
+        key.len != old.len || memcmp(key.data, old.data, key.len) != 0;
+    st = store_row(s, b, i, key, moved, err);
+    if (st == WEIR_OK && moved) {
+        row_remove(&s->wire, old, &s->ncommands);
     }
-    return move_row(s, ev, t, old, key, err);
+    return st;
 }
 
 static enum weir_status
@@ -253,9 +289,7 @@ add_event(struct sink *s, struct weir_batch *b, size_t i, struct weir_err *err)
     case WEIR_INSERT:
     case WEIR_SNAPSHOT:
         st = weir_expand(b, i, s->conf->key, false, &key, err);
-        return st == WEIR_OK ? row_store(s->in, &s->wire, b->slots[i], key,
-                                         ev->after, &s->ncommands, err)
-                             : st;
+        return st == WEIR_OK ? store_row(s, b, i, key, false, err) : st;
     case WEIR_UPDATE:
         return update_row(s, b, i, err);
     case WEIR_DELETE:
@@ -308,6 +342,9 @@ redis_write(void *self, struct weir_batch *b, struct weir_err *err)
         return unit_beaten(s, cp, err);
     }
     s->own_epoch = cp->epoch;
+    if (st == WEIR_OK && appends(s->conf)) {
+        return append_batch(s, b, err);
+    }
     if (st == WEIR_OK && is_truncate(s, b)) {
         st = truncate_table(s, b, err);
         if (st == WEIR_RETRY && s->scan_seq) {
@@ -315,8 +352,8 @@ redis_write(void *self, struct weir_batch *b, struct weir_err *err)
         }
     }
     if (st == WEIR_OK) {
-        /* An event is three commands at most: HSET, HDEL, DEL. */
-        st = unit_begin(s, b->nevents * 3 + 1, err);
+        /* An event is four commands at most: HSET, HDEL, PEXPIRE, DEL. */
+        st = unit_begin(s, b->nevents * 4 + 1, err);
     }
     if (st == WEIR_OK) {
         st = add_events(s, b, err);
@@ -334,7 +371,7 @@ WEIR_MODULE = {
     .stage = WEIR_SINK,
     .name = "redis",
     .version = "0.1.0",
-    .summary = "rows as hashes in Redis",
+    .summary = "rows as hashes or strings in Redis, events in its streams",
     .conf_size = sizeof(struct redis_conf),
     .directives = redis_directives,
     .check = redis_check,

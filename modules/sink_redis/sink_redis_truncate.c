@@ -71,8 +71,12 @@ scan(struct sink *s, struct weir_str glob, struct keys *out,
               (struct weir_str){ s->scan_cursor, strlen(s->scan_cursor) });
     wire_literal(&s->wire, "$5\r\nMATCH\r\n");
     wire_word(&s->wire, glob);
-    wire_literal(&s->wire,
-                 "$5\r\nCOUNT\r\n$4\r\n1000\r\n$4\r\nTYPE\r\n$4\r\nhash\r\n");
+    wire_literal(&s->wire, "$5\r\nCOUNT\r\n$4\r\n1000\r\n$4\r\nTYPE\r\n");
+    if (s->conf->command == COMMAND_HASH) {
+        wire_literal(&s->wire, "$4\r\nhash\r\n");
+    } else {
+        wire_literal(&s->wire, "$6\r\nstring\r\n");
+    }
     const enum weir_status st = wire_expect(&s->wire, "SCAN", err);
     if (st != WEIR_OK) {
         return st;

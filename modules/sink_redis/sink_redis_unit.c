@@ -193,6 +193,7 @@ unit_begin(struct sink *s, size_t max_commands, struct weir_err *err)
         s->owners_room = max_commands;
     }
     s->ncommands = 0;
+    s->is_script = false;
     wire_literal(&s->wire, "*1\r\n$5\r\nMULTI\r\n");
     return WEIR_OK;
 }
@@ -248,6 +249,9 @@ read_exec(struct sink *s, struct weir_batch *b, const struct weir_err *refused,
         return wire_refused(&s->wire, "the batch",
                             why.len ? why : reply_text(r, 0), err);
     }
+    if (s->is_script) {
+        return append_answer(s, b, err);
+    }
     if (r->nodes[0].kind != REPLY_ARRAY || r->nnodes != s->ncommands + 1) {
         return weir_fail(err, WEIR_FATAL,
                          "%s: EXEC of %zu commands gave %zu answers",
@@ -294,6 +298,24 @@ unit_checkpoint(struct sink *s, const struct weir_checkpoint *cp)
     unit_own(s, s->ncommands - 1, no_event);
 }
 
+/* By itself, in front of a script that moves the checkpoint: Redis refuses what
+ * it has no room or no right for (OOM, READONLY, MISCONF) before a unit begins,
+ * where it is a command, not where a script calls it. */
+void
+unit_add_epoch(struct sink *s, const struct weir_checkpoint *cp)
+{
+    char      epoch[24];
+    const int len =
+        snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)cp->epoch);
+
+    wire_literal(&s->wire, "*4\r\n$4\r\nHSET\r\n");
+    wire_word(&s->wire, (struct weir_str){ s->key, strlen(s->key) });
+    wire_literal(&s->wire, "$5\r\nepoch\r\n");
+    wire_word(&s->wire, (struct weir_str){ epoch, (size_t)len });
+    s->ncommands++;
+    unit_own(s, s->ncommands - 1, no_event);
+}
+
 enum weir_status
 unit_end(struct sink *s, struct weir_batch *b, struct weir_err *err)
 {
@@ -317,15 +339,16 @@ unit_end(struct sink *s, struct weir_batch *b, struct weir_err *err)
     if (st == WEIR_OK) {
         st = read_exec(s, b, &refused, &beaten, err);
     }
-    if (st != WEIR_OK) {
+    if (st != WEIR_OK && st != WEIR_REJECT) {
         wire_close(&s->wire);
         return st;
     }
-    /* From here on the batch is written, whatever becomes of the rest. */
+    /* From here on the batch is written, or refused, whatever becomes of the
+     * rest. */
     const enum weir_status watched = read_watch(s, beaten ? err : &ignored);
     if (watched != WEIR_OK) {
         wire_close(&s->wire);
-        return beaten ? watched : WEIR_OK;
+        return beaten ? watched : st;
     }
-    return beaten ? unit_beaten(s, &b->checkpoint, err) : WEIR_OK;
+    return beaten ? unit_beaten(s, &b->checkpoint, err) : st;
 }

@@ -140,7 +140,8 @@ static enum weir_status
 fail_wire(struct weir_err *err, const struct wire *w, const char *call)
 {
     return weir_fail(err, WEIR_RETRY, "%s %s: %s", call, w->where,
-                     strerror(errno));
+                     w->tls && errno == EPROTO ? tls_why(w->tls)
+                                               : strerror(errno));
 }
 
 /* Waits until the socket is ready, or for an error, which shows later. */
@@ -239,6 +240,26 @@ connect_tcp(struct wire *w, const char *host, int64_t port,
     return st;
 }
 
+static enum weir_status
+begin_tls(struct wire *w, struct weir_err *err)
+{
+    enum weir_status st = tls_new(&w->tls_conf, w->fd, &w->tls, err);
+    short            events = 0;
+
+    while (st == WEIR_OK) {
+        st = tls_handshake(w->tls, w->where, &events, err);
+        if (st != WEIR_PENDING) {
+            break;
+        }
+        st = wait_for(w, events, "connect to", err);
+        if (st != WEIR_OK) { /* Redis waits for the end of a line */
+            const struct weir_err why = *err;
+            weir_fail(err, st, "%.400s; does that port speak TLS?", why.text);
+        }
+    }
+    return st;
+}
+
 enum weir_status
 wire_open(struct wire *w, const char *socket, const char *host, int64_t port,
           struct weir_err *err)
@@ -246,6 +267,9 @@ wire_open(struct wire *w, const char *socket, const char *host, int64_t port,
     wire_close(w);
     enum weir_status st =
         socket ? connect_unix(w, socket, err) : connect_tcp(w, host, port, err);
+    if (st == WEIR_OK && w->wants_tls && !socket) {
+        st = begin_tls(w, err);
+    }
     if (st == WEIR_OK) {
         w->reader = redisReaderCreateWithFunctions(&functions);
         if (w->reader) {
@@ -264,6 +288,7 @@ wire_open(struct wire *w, const char *socket, const char *host, int64_t port,
 void
 wire_close(struct wire *w)
 {
+    tls_free(&w->tls);
     if (w->fd != -1) {
         close(w->fd);
     }
@@ -347,12 +372,15 @@ wire_command(struct wire *w, const char *const *words)
     }
 }
 
-/* Whatever is there to read, into the reader; *any: something was. */
+/* Whatever is there to read, into the reader; *any: something was.  The chunk
+ * is larger than a record of TLS, so that none of one is left behind, where
+ * poll() doesn't see it. */
 static enum weir_status
 fill(struct wire *w, bool *any, struct weir_err *err)
 {
     char          chunk[65536];
-    const ssize_t n = recv(w->fd, chunk, sizeof chunk, MSG_DONTWAIT);
+    const ssize_t n = w->tls ? tls_recv(w->tls, chunk, sizeof chunk)
+                             : recv(w->fd, chunk, sizeof chunk, MSG_DONTWAIT);
 
     *any = n > 0;
     if (n > 0) {
@@ -387,8 +415,9 @@ send_bytes(struct wire *w, const char *data, size_t len, bool all,
 
     *taken = 0;
     while (st == WEIR_OK && *taken < len) {
-        const ssize_t n = send(w->fd, data + *taken, len - *taken,
-                               MSG_DONTWAIT | MSG_NOSIGNAL);
+        const ssize_t n = w->tls ? tls_send(w->tls, data + *taken, len - *taken)
+                                 : send(w->fd, data + *taken, len - *taken,
+                                        MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n >= 0) {
             *taken += (size_t)n;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -491,6 +520,8 @@ static const struct {
     { "WRONGPASS", WEIR_FATAL, "; see user, password and password_file" },
     { "ERR invalid password", WEIR_FATAL, "; see password and password_file" },
     { "NOPERM", WEIR_FATAL, "; see the README for the ACL that Weir needs" },
+    { "ERR The user executing the script", WEIR_FATAL,
+      "; see the README for the ACL that Weir needs" },
 };
 
 enum weir_status

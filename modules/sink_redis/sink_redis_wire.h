@@ -13,6 +13,8 @@
 
 #include <weir/module.h>
 
+#include "sink_redis_tls.h"
+
 enum reply_kind {
     REPLY_STATUS,
     REPLY_ERROR,
@@ -47,6 +49,9 @@ struct redisReader;
 struct wire {
     int                 fd; /* -1: not connected */
     int                 timeout_ms;
+    struct tls         *tls;      /* NULL: none */
+    struct tls_conf     tls_conf; /* for the next connection by TCP */
+    bool                wants_tls;
     char                where[300]; /* "redis at 127.0.0.1:6379" */
     struct redisReader *reader;
     struct reply        reply; /* the last one */
@@ -55,7 +60,8 @@ struct wire {
     bool                failed; /* no memory for what was to be sent */
 };
 
-/* Connects to a unix socket if `socket` is given, else to host and port. */
+/* Connects to a unix socket if `socket` is given, else to host and port, by TLS
+ * if it wants that. */
 enum weir_status wire_open(struct wire *w, const char *socket, const char *host,
                            int64_t port, struct weir_err *err);
 void             wire_close(struct wire *w);

@@ -50,6 +50,13 @@ weir_dir(struct weir_instance *in)
     return in->folder;
 }
 
+const char *
+weir_name(struct weir_instance *in)
+{
+    (void)in;
+    return "shop/test";
+}
+
 uint32_t
 weir_lane(struct weir_instance *in)
 {

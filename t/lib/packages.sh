@@ -4,7 +4,8 @@
 # programs are in mariadb-server-core and redis-tools).
 
 BUILD_PACKAGES="autoconf automake libtool make gcc libc6-dev pkg-config perl
-    libconfuse-dev libzstd-dev libdeflate-dev libmariadb-dev libhiredis-dev"
+    libconfuse-dev libzstd-dev libdeflate-dev libmariadb-dev libhiredis-dev
+    libssl-dev"
 SERVER_PACKAGES="mariadb-server-core mariadb-client redis-tools"
 TEST_PACKAGES="$SERVER_PACKAGES g++ clang libclang-rt-dev llvm libcmocka-dev
     git xz-utils binutils procps openssl curl unzip"
