@@ -15,7 +15,7 @@ pipeline shop {
     sink lines { file { root = "$dir/files"  path = "t.jsonl"  format = row } }
 }
 EOT
-my $lines = sub { return scalar Weir::Server::lines_of("$dir/files/t.jsonl") };
+my $lines = sub { my @lines = Weir::Server::lines_of("$dir/files/t.jsonl"); return scalar @lines };
 $db->do('SET gtid_seq_no = 1000; INSERT INTO shop.t VALUES (1)');
 wait_for('the first row', 30, sub { $lines->() == 1 });
 $t->expect_log(qr/go back in this log/);

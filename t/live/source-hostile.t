@@ -53,7 +53,8 @@ against('too many connections', qr/-1 .*Too many/, greet => "\xff" . pack('v', 1
 against('an old MySQL', qr/-3 .*is MySQL 5\.5\.34: 5\.6 or later is needed/,
     answer => { qr/\@\@version/ => sub { $_[0]->send_rows(2, [ '5.5.34', 'MySQL' ]) } });
 against('a MySQL without its uuid', qr/-1 .*server_uuid/,
-    answer => { qr/\@\@version/ => sub { $_[0]->send_rows(2, [ '8.4.2', 'MySQL' ]) } });
+    answer => { qr/\@\@version/ => sub { $_[0]->send_rows(2, [ '8.4.2', 'MySQL' ]) },
+        qr/SHOW BINARY LOG STATUS/ => sub { $_[0]->send_rows(5, [ 'bin.000001', 400, '', '', '' ]) } });
 against('an old MariaDB', qr/-3 .*10\.3 or later/,
     answer => { qr/\@\@version/ => sub { $_[0]->send_rows(2, [ '10.2.44-MariaDB', '' ]) } });
 
@@ -97,7 +98,7 @@ for my $query ('@@version', '@@hostname', "'server_uid'", 'VARIABLES WHERE', 'SH
 against('names of 60 kB', qr/-[13] /, hang_up => 1, within => 8000,
     answer => { qr/SHOW|\@\@/ => sub { $_[0]->send_rows(4, [ map { 'MariaDB10' x 7000 } 1 .. 4 ]) } });
 against('no answer, and a stop', qr/0 /, within => 300, until => qr/^server/m,
-    answer => { qr/VARIABLES WHERE/ => sub { sleep 3600 } });
+    answer => { qr/gtid_binlog_pos/ => sub { sleep 3600 } });
 against('formats in an error', qr/-1 .*%n%s%n/,
     answer => { qr/VARIABLES WHERE/ => sub { $_[0]->send_error(1105, '%n%s%n') } });
 against('a GTID state of noise', qr/-1 .*gives as its GTIDs/, with => ['@gtid=0-1-3'],
