@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -88,6 +89,9 @@ page_close(struct worker_page *page)
     }
 }
 
+/* A follower's thread and the one that takes signals both say things. */
+static pthread_mutex_t text_lock = PTHREAD_MUTEX_INITIALIZER;
+
 void
 page_set_text(struct worker_page *page, enum page_text which,
               struct weir_str text)
@@ -96,12 +100,14 @@ page_set_text(struct worker_page *page, enum page_text which,
     const size_t room = sizeof page->texts[which].text - 1;
     const size_t n = text.len < room ? text.len : room;
 
+    pthread_mutex_lock(&text_lock);
     atomic_fetch_add(&page->sequence, 1);
     if (n) {
         memcpy(field, text.data, n);
     }
     field[n] = '\0';
     atomic_fetch_add(&page->sequence, 1);
+    pthread_mutex_unlock(&text_lock);
 }
 
 void

@@ -54,6 +54,10 @@ struct worker_page {
     _Atomic int64_t  lag_usec;      /* of the last one when it was done; 0 when
                                        caught up */
     _Atomic uint64_t transactions, rows, batches, retries, rejects, bytes;
+    /* Of rows decoded: read = rows (applied) + the next four.  Counted when
+     * what stands before them is done, too. */
+    _Atomic uint64_t rows_read, rows_filtered, rows_parked, rows_dead,
+        rows_skipped;
     _Atomic uint64_t relay_used, relay_size; /* bytes; the source's */
     _Atomic uint32_t parked_tables;
     _Atomic uint32_t caught_up;     /* 1 while there is nothing to do */
@@ -72,7 +76,7 @@ enum weir_status page_open(const char *path, bool writable,
                            struct worker_page **out, struct weir_err *err);
 void             page_close(struct worker_page *page);
 
-/* By the worker only, from one thread at a time. */
+/* By the worker only; from any of its threads. */
 void page_set_text(struct worker_page *page, enum page_text which,
                    struct weir_str text);
 void page_set_state(struct worker_page *page, enum page_state state,

@@ -28,6 +28,10 @@ static const struct weir_name fulls[] = {
 static const struct weir_name starts[] = {
     { "relay", CONF_START_RELAY }, { "now", CONF_START_NOW }, { NULL, 0 },
 };
+static const struct weir_name rejects[] = {
+    { "park", CONF_REJECT_PARK }, { "dead_letter", CONF_REJECT_DEAD_LETTER },
+    { "skip", CONF_REJECT_SKIP }, { NULL, 0 },
+};
 static const struct weir_name guarantees[] = {
     { "any", -1 },
     { "at-most-once", WEIR_AT_MOST_ONCE },
@@ -124,14 +128,41 @@ static const struct weir_directive sink_directives[] = {
         .help = "wait so long for a batch to fill; else the module's wish, "
                 "mostly not at all"),
     WEIR_INT(S, lanes, .value = "1", .min = 1, .max = 64,
-        .help = "how many batches are written side by side; only 1 in this "
-                "version"),
+        .help = "how many batches are written side by side, each by a "
+                "connection of its own"),
+    WEIR_SIZE(S, window, .value = "16m", .min = 1 << 20, .max = 1 << 30,
+        .help = "memory for what is decoded and not yet written, at most"),
+    WEIR_CHOICE(S, on_reject, .value = "park", .names = rejects,
+        .help = "what becomes of what the sink will never take: its table is "
+                "put aside, the event is, or it is left out"),
     CORE(MSEC, int64_t, S, timeout_ms, "timeout", .value = "60s", .min = 100,
         .max = 86400000,
         .help = "a module's call that takes longer hangs: its worker is "
                 "killed and started again"),
     WEIR_STR(S, was,
         .help = "this sink's former name, whose checkpoint it takes over"),
+    WEIR_END
+};
+
+#define Y struct conf_retry
+static const struct weir_directive retry_directives[] = {
+    CORE(MSEC, int64_t, Y, base_ms, "base", .value = "100ms", .min = 1,
+        .max = 3600000, .help = "the wait before the second try; it doubles "
+                                "with each, less a random part"),
+    CORE(MSEC, int64_t, Y, cap_ms, "cap", .value = "60s", .min = 1,
+        .max = 86400000, .help = "the longest wait"),
+    WEIR_INT(Y, max, .value = "0", .max = 1000000000,
+        .help = "tries in vain before the sink stops (a single event: before "
+                "on_reject decides); 0: it tries for ever"),
+    WEIR_END
+};
+#define B struct conf_breaker
+static const struct weir_directive breaker_directives[] = {
+    WEIR_INT(B, failures, .value = "10", .min = 1, .max = 1000000,
+        .help = "failures of all lanes, one after another, before nothing is "
+                "tried for a while"),
+    CORE(MSEC, int64_t, B, open_ms, "open", .value = "60s", .min = 1,
+        .max = 86400000, .help = "how long; then one batch is tried"),
     WEIR_END
 };
 /* clang-format on */
@@ -191,7 +222,9 @@ blocks_syntax(struct arena *a, size_t nmodules,
     add_blocks(a, filter, WEIR_FILTER, nmodules, modules, NULL, 0);
     add_blocks(a, transform, WEIR_TRANSFORM, nmodules, modules, NULL, 0);
     add_blocks(a, sink, WEIR_SINK, nmodules, modules,
-               (const struct syntax *const[]){ filter, transform }, 2);
+               (const struct syntax *const[]){
+                   filter, transform, new_syntax(a, "retry", retry_directives),
+                   new_syntax(a, "breaker", breaker_directives) }, 4);
     add_blocks(a, pipeline, 0, 0, NULL,
                (const struct syntax *const[]){ source, relay, filter,
                                                transform, sink }, 5);
@@ -218,6 +251,8 @@ conf_help(const char *name)
         { "relay", "relay { ... }, in a pipeline", relay_directives },
         { "sink", "sink NAME { MODULE { ... } filter... transform... }, in a "
                   "pipeline", sink_directives },
+        { "retry", "retry { ... }, in a sink", retry_directives },
+        { "breaker", "breaker { ... }, in a sink", breaker_directives },
     };
 
     for (size_t i = 0; i < sizeof helps / sizeof *helps; i++) {

@@ -30,6 +30,18 @@ struct conf_stage { /* filter NAME { ... }, transform NAME { ... } */
 };
 
 enum conf_start { CONF_START_RELAY, CONF_START_NOW };
+enum conf_reject { /* what becomes of what a sink will never take */
+    CONF_REJECT_PARK,        /* its table is put aside, to be resumed */
+    CONF_REJECT_DEAD_LETTER, /* the event is */
+    CONF_REJECT_SKIP,        /* counted, logged, gone */
+};
+struct conf_retry { /* the block `retry` of a sink */
+    int64_t base_ms, cap_ms;
+    int64_t max; /* tries in vain; 0: for ever */
+};
+struct conf_breaker { /* the block `breaker` */
+    int64_t failures, open_ms;
+};
 
 struct conf_sink_settings { /* core's own directives of a sink block */
     struct weir_list tables; /* globs of database.table; none: all */
@@ -38,6 +50,8 @@ struct conf_sink_settings { /* core's own directives of a sink block */
     int64_t          guarantee; /* enum weir_guarantee asked for, or -1 */
     int64_t          events, bytes, wait_ms; /* 0: the module's own wish */
     int64_t          lanes;
+    int64_t          window;     /* bytes of what is decoded and not done */
+    int64_t          on_reject;  /* enum conf_reject */
     int64_t          timeout_ms; /* a call that takes longer hangs: 60s */
     const char      *was;        /* its former name, or NULL */
 };
@@ -45,6 +59,8 @@ struct conf_sink_settings { /* core's own directives of a sink block */
 struct conf_sink {
     const char               *name;
     struct conf_sink_settings set;
+    struct conf_retry         retry;
+    struct conf_breaker       breaker;
     size_t                    nstages;
     struct conf_stage        *stages; /* its own, after the pipeline's */
     struct conf_use           use;

@@ -35,6 +35,42 @@ block_title(struct build *b, const struct block *block)
                         : block->syntax->name;
 }
 
+static void
+check_once(struct build *b, const struct block *block, const char *name)
+{
+    const struct block *first = find_block(block, name);
+
+    for (size_t i = 0; i < block->nblocks; i++) {
+        const struct block *other = block->blocks[i];
+        if (other != first && strcmp(other->syntax->name, name) == 0) {
+            report(b->errors, other->name->at,
+                   "%s has two blocks '%s': the first is at %s:%u",
+                   block_title(b, block), name, first->name->at.file,
+                   first->name->at.line);
+        }
+    }
+}
+
+/* A block of directives that may be left out; where to point for them. */
+static const struct block *
+build_inner(struct build *b, const struct block *block, const char *name,
+            void *out)
+{
+    const struct block *found = find_block(block, name);
+    struct block       *absent;
+
+    for (size_t i = 0; !found && i < block->syntax->nblocks; i++) {
+        if (strcmp(block->syntax->blocks[i]->name, name) == 0) {
+            absent = arena_alloc(b->arena, sizeof *absent);
+            *absent = (struct block){ .syntax = block->syntax->blocks[i],
+                                      .name = block->name };
+            found = absent;
+        }
+    }
+    settings_fill(&b->settings, found, out);
+    return found;
+}
+
 /* ---- A module's block */
 
 static void
@@ -153,6 +189,18 @@ check_guarantee(struct build *b, const struct block *block,
 }
 
 static void
+check_lanes(struct build *b, const struct block *block,
+            const struct conf_sink *s)
+{
+    if (s->set.lanes > s->batching.max_lanes) {
+        report(b->errors, settings_place(block, "lanes"),
+               "lanes = %lld: '%s' has %u at most, as it is configured",
+               (long long)s->set.lanes, s->use.module->name,
+               s->batching.max_lanes);
+    }
+}
+
+static void
 check_sink(struct build *b, const struct block *block,
            const struct conf_sink *s)
 {
@@ -161,11 +209,6 @@ check_sink(struct build *b, const struct block *block,
         report(b->errors, block->title->at,
                "a sink can't be called '%s': a pipeline's folder has "
                "something of that name", s->name);
-    }
-    if (s->set.lanes > 1) {
-        report(b->errors, settings_place(block, "lanes"),
-               "lanes = %lld: only lanes = 1 works in this version",
-               (long long)s->set.lanes);
     }
     if (s->set.was && strcmp(s->set.was, s->name) == 0) {
         report(b->errors, settings_place(block, "was"),
@@ -180,6 +223,10 @@ build_sink(struct build *b, const struct block *block, struct conf_sink *s)
 
     s->name = block->title->text.data;
     settings_fill(&b->settings, block, &s->set);
+    check_once(b, block, "retry");
+    check_once(b, block, "breaker");
+    build_inner(b, block, "retry", &s->retry);
+    build_inner(b, block, "breaker", &s->breaker);
     s->stages = build_stages(b, block, &s->nstages);
     build_only_use(b, block, &s->use);
     check_sink(b, block, s);
@@ -190,6 +237,7 @@ build_sink(struct build *b, const struct block *block, struct conf_sink *s)
     s->batching = module_batching(s->use.module, s->use.conf, s->set.events,
                                   s->set.bytes, s->set.wait_ms);
     check_guarantee(b, block, s);
+    check_lanes(b, block, s);
 }
 
 static bool
@@ -341,18 +389,9 @@ static void
 build_relay(struct build *b, const struct block *block,
             struct conf_pipeline *p)
 {
-    const struct block *relay = find_block(block, "relay");
-    struct block        absent = { 0 };
-    const unsigned      before = b->errors->n;
+    const unsigned before = b->errors->n;
 
-    for (size_t i = 0; !relay && i < block->syntax->nblocks; i++) {
-        if (strcmp(block->syntax->blocks[i]->name, "relay") == 0) {
-            absent = (struct block){ .syntax = block->syntax->blocks[i],
-                                     .name = block->name };
-        }
-    }
-    relay = relay ? relay : &absent;
-    settings_fill(&b->settings, relay, &p->relay);
+    const struct block *relay = build_inner(b, block, "relay", &p->relay);
     if (p->relay.segment == 0) {
         const int64_t quarter = p->relay.size / 4;
         p->relay.segment = quarter < SEGMENT_LEAST     ? SEGMENT_LEAST
@@ -364,22 +403,6 @@ build_relay(struct build *b, const struct block *block,
                "segment: size has to hold two segments at least");
     }
     check_globs(b, relay, &p->relay.tables);
-}
-
-static void
-check_once(struct build *b, const struct block *block, const char *name)
-{
-    const struct block *first = find_block(block, name);
-
-    for (size_t i = 0; i < block->nblocks; i++) {
-        const struct block *other = block->blocks[i];
-        if (other != first && strcmp(other->syntax->name, name) == 0) {
-            report(b->errors, other->name->at,
-                   "%s has two blocks '%s': the first is at %s:%u",
-                   block_title(b, block), name, first->name->at.file,
-                   first->name->at.line);
-        }
-    }
 }
 
 void

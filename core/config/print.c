@@ -42,13 +42,17 @@ print_guarantee(const char *pipeline, const struct conf_sink *s,
 {
     const bool by_key = s->batching.share == WEIR_BY_KEY;
 
-    buf_printf(out, "sink %s/%s: %s, causal per %s; checkpoint kept %s; %s\n",
+    buf_printf(out, "sink %s/%s: %s, causal per %s; checkpoint kept %s; %s%s\n",
                pipeline, s->name,
                module_guarantee_name(s->batching.guarantee),
                by_key ? "key" : "transaction",
                s->keeps_checkpoint ? "in the sink" : "here",
                by_key ? "readers can see part of a transaction"
-                      : "readers see whole transactions only");
+                      : "readers see whole transactions only",
+               by_key && s->set.lanes > 1
+                   ? "; with several lanes a row whose key changes is a "
+                     "DELETE and an INSERT, which readers can see apart"
+                   : "");
 }
 
 void

@@ -183,7 +183,14 @@ is_name(const char *s)
 static bool
 is_core_word(const char *name)
 {
-    return strcmp(name, "filter") == 0 || strcmp(name, "transform") == 0;
+    static const char *const words[] = { "filter", "transform", "retry",
+                                         "breaker" };
+    bool                     is = false;
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        is = is || strcmp(name, words[i]) == 0;
+    }
+    return is;
 }
 
 static enum weir_status

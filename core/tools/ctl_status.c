@@ -46,6 +46,11 @@ put_worker(struct buf *out, const struct status_worker *w)
     ctl_time(out, "started", p->started_usec);
     ctl_uint(out, "transactions", p->transactions);
     ctl_uint(out, "rows", p->rows);
+    ctl_uint(out, "rows_read", p->rows_read);
+    ctl_uint(out, "rows_filtered", p->rows_filtered);
+    ctl_uint(out, "rows_parked", p->rows_parked);
+    ctl_uint(out, "rows_dead", p->rows_dead);
+    ctl_uint(out, "rows_skipped", p->rows_skipped);
     ctl_uint(out, "batches", p->batches);
     ctl_uint(out, "bytes", p->bytes);
     ctl_uint(out, "retries", p->retries);

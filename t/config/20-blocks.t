@@ -268,7 +268,7 @@ weir.conf:8: was: sink 'e' says that it was 'z', too
 MODULES
 pipeline p { SOURCE sink a { lanes = 2 try { } } }
 --- want
-weir.conf:2: lanes = 2: only lanes = 1 works in this version
+weir.conf:2: lanes = 2: 'try' has 1 at most, as it is configured
 
 === a guarantee that is given
 --- config
