@@ -68,3 +68,29 @@ clock_backoff(unsigned attempt, int64_t base, int64_t cap)
     }
     return wait - (int64_t)((double)random / UINT32_MAX * (double)wait / 2);
 }
+
+void
+clock_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+void
+clock_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t usec)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += usec / 1000000;
+    until.tv_nsec += usec % 1000000 * 1000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_cond_timedwait(cond, lock, &until);
+}

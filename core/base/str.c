@@ -2,6 +2,7 @@
 #include "base/str.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <strings.h>
 
 bool
@@ -124,4 +125,15 @@ str_nearest(const char *typed, const char *const *names, size_t n)
     const size_t len = strlen(typed);
     const size_t tolerated = len < 3 ? 1 : len < 6 ? 2 : 3;
     return best && distance <= tolerated && distance < len ? best : NULL;
+}
+
+const char *
+str_ordinal(unsigned n, char out[static 16])
+{
+    static const char *const ends[] = { "th", "st", "nd", "rd" };
+    const unsigned           tens = n % 100;
+
+    const bool regular = n % 10 > 3 || (tens > 10 && tens < 14);
+    snprintf(out, 16, "%u%s", n, ends[regular ? 0 : n % 10]);
+    return out;
 }

@@ -47,4 +47,7 @@ uint64_t str_hash(uint64_t seed, struct weir_str s);
 /* The one of `names` that was probably meant by `typed`, or NULL. */
 const char *str_nearest(const char *typed, const char *const *names, size_t n);
 
+/* "3rd" */
+const char *str_ordinal(unsigned n, char out[static 16]);
+
 #endif

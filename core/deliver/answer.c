@@ -17,23 +17,17 @@ batch_of(struct weir_batch *b)
     return (struct batch *)((char *)b - offsetof(struct batch, head.pub));
 }
 
-static struct deliverer *
-deliverer_of(struct weir_instance *in)
-{
-    return in->arg;
-}
-
 static struct weir_str
-keep(struct deliverer *d)
+keep(struct batch *b)
 {
-    return arena_str(&d->batch.arena, buf_view(&d->scratch));
+    return arena_str(&b->arena, buf_view(&b->scratch));
 }
 
 static struct weir_str
 answer_text(struct weir_instance *in, const struct weir_column *column,
             const struct weir_value *v, bool raw)
 {
-    struct deliverer *d = deliverer_of(in);
+    struct buf out = { 0 };
 
     if (raw && (v->type == WEIR_BYTES || v->type == WEIR_TEXT)) {
         return v->s;
@@ -42,27 +36,36 @@ answer_text(struct weir_instance *in, const struct weir_column *column,
         v->type == WEIR_JSON || v->type == WEIR_BYTES) {
         return v->s;
     }
-    d->scratch.len = 0;
-    format_text(column, v, &d->scratch);
-    return keep(d);
+    struct lane *l = in->arg;
+    out = l->text;
+    out.len = 0;
+    format_text(column, v, &out);
+    l->text = out;
+    return arena_str(in->scratch, buf_view(&out));
 }
 
 static void
 answer_found(void *arg, const struct weir_checkpoint *cp)
 {
-    struct deliverer *d = arg;
+    struct lane      *l = arg;
+    struct deliverer *d = l->d;
 
-    if (cp->slot != 0) {
+    if (cp->slot >= MAX_LANES || (!d->asking_all && cp->slot != l->asked)) {
         log_warn("module %s: found a checkpoint for slot %u, which was not "
-                 "asked for", d->sink.module->name, cp->slot);
+                 "asked for", d->module->name, cp->slot);
         return;
     }
-    d->found_blob.len = 0;
-    buf_str(&d->found_blob, cp->data);
-    d->has_found = true;
-    if (cp->epoch > d->found_epoch) {
-        d->found_epoch = cp->epoch;
-    }
+    struct slot *slot = d->asking_all ? &d->slots[cp->slot] : &l->found;
+    slot->blob.len = 0;
+    buf_str(&slot->blob, cp->data);
+    slot->found = true;
+    slot->epoch = cp->epoch;
+}
+
+static const struct view *
+view_sent(const struct batch *b, size_t i)
+{
+    return b->round->items[b->todo[b->at + i]].view;
 }
 
 static const struct bound_template *
@@ -79,7 +82,7 @@ find_template(const struct view *v, const struct weir_template *t)
 /* A column that an UPDATE's after-image leaves out did not change: what the
  * before-image says holds for both. */
 static const struct weir_value *
-completed(struct deliverer *d, const struct bound_template *bt,
+completed(struct batch *b, const struct bound_template *bt,
           const struct weir_event *ev)
 {
     struct weir_value *both = NULL;
@@ -92,7 +95,7 @@ completed(struct deliverer *d, const struct bound_template *bt,
         }
         if (!both) {
             const size_t n = ev->table->ncolumns;
-            both = arena_copy(&d->batch.arena, ev->after, n * sizeof *both);
+            both = arena_copy(&b->arena, ev->after, n * sizeof *both);
         }
         both[c] = ev->before[c];
     }
@@ -104,9 +107,8 @@ answer_expand(struct weir_batch *pub, size_t i, const struct weir_template *t,
               bool of_before, struct weir_str *out, struct weir_err *err)
 {
     struct batch            *b = batch_of(pub);
-    struct deliverer        *d = deliverer_of(b->head.in);
     const struct weir_event *ev = b->events[i];
-    const struct view       *v = b->views[i];
+    const struct view       *v = view_sent(b, i);
 
     const struct bound_template *bt = v ? find_template(v, t) : NULL;
     if (!bt) {
@@ -121,7 +123,7 @@ answer_expand(struct weir_batch *pub, size_t i, const struct weir_template *t,
     const struct weir_value *image =
         of_before || !ev->after ? ev->before : ev->after;
     if (!of_before && ev->before && ev->after) {
-        image = completed(d, bt, ev);
+        image = completed(b, bt, ev);
     }
     for (size_t p = 0; p < t->nparts && !image; p++) {
         if (bt->columns[p] != UINT32_MAX) {
@@ -130,10 +132,10 @@ answer_expand(struct weir_batch *pub, size_t i, const struct weir_template *t,
                              "from", t->source, of_before ? "before" : "after");
         }
     }
-    d->scratch.len = 0;
+    b->scratch.len = 0;
     const enum weir_status st =
-        template_expand(t, bt->columns, ev->table, image, &d->scratch, err);
-    *out = st == WEIR_OK ? keep(d) : (struct weir_str){ 0 };
+        template_expand(t, bt->columns, ev->table, image, &b->scratch, err);
+    *out = st == WEIR_OK ? keep(b) : (struct weir_str){ 0 };
     return st;
 }
 
@@ -142,19 +144,19 @@ answer_body(struct weir_batch *pub, size_t i, const struct weir_format *f,
             struct weir_str *out, struct weir_err *err)
 {
     struct batch        *b = batch_of(pub);
-    struct deliverer    *d = deliverer_of(b->head.in);
-    const struct view   *v = b->views[i];
+    const struct view   *v = view_sent(b, i);
     struct format_table *ft = NULL;
 
     (void)err;
     for (size_t k = 0; v && k < v->nformats; k++) {
-        if (v->formats[k].f == f) {
-            ft = v->formats[k].ft;
+        const size_t of = b->lane->index * v->nformats + k;
+        if (v->formats[of].f == f) {
+            ft = v->formats[of].ft;
         }
     }
-    d->scratch.len = 0;
-    format_event(f, ft, b->events[i], &d->scratch);
-    *out = keep(d);
+    b->scratch.len = 0;
+    format_event(f, ft, b->events[i], &b->scratch);
+    *out = keep(b);
     return WEIR_OK;
 }
 

@@ -25,10 +25,10 @@ parse_frame(struct deliverer *d, const struct frame *f,
         &stream, f->payload.data + DDL_PREFIX, f->payload.len - DDL_PREFIX,
         &ev, err);
     if (st == WEIR_OK) {
-        st = binlog_query_parse(&ev, &d->batch.arena, query, err);
+        st = binlog_query_parse(&ev, &d->round->arena, query, err);
     }
     if (st == WEIR_OK) {
-        query->text = statement_text(&d->batch.arena, query);
+        query->text = statement_text(&d->round->arena, query);
     }
     return st == WEIR_OK ? st
                          : weir_wrap(err, WEIR_FATAL,
@@ -70,7 +70,7 @@ static const struct weir_ddl *
 make_ddl(struct deliverer *d, const struct binlog_query *q,
          const struct statement *s)
 {
-    struct arena    *a = &d->batch.arena;
+    struct arena    *a = &d->round->arena;
     struct weir_ddl *ddl = arena_alloc(a, sizeof *ddl);
 
     *ddl = (struct weir_ddl){
@@ -122,7 +122,7 @@ fill_ddl(struct deliverer *d, const struct frame *f, bool *added,
     if (st != WEIR_OK) {
         return st;
     }
-    statement_parse(&d->batch.arena, query.text, query.schema, query.sql_mode,
+    statement_parse(&d->round->arena, query.text, query.schema, query.sql_mode,
                     &s);
     if (s.kind == STATEMENT_DML) {
         return check_dml(d, f, &s, err);

@@ -17,7 +17,7 @@
 #include "deliver/internal.h"
 #include "relay/identity.h"
 
-enum { SECOND = 1000000, TICK = 100000 };
+enum { TICK = 100000, SOON = 20000, MOMENT = 1000 };
 
 static void
 init_instances(struct deliverer *d)
@@ -35,11 +35,11 @@ init_instances(struct deliverer *d)
                       stage->name);
         d->stages[i].stop_fd = d->set.stop_fd;
     }
-    instance_init(&d->sink, s->use.module, s->use.conf, d->name);
-    d->sink.stop_fd = d->set.stop_fd;
-    d->sink.sink = &answers;
-    d->sink.arg = d;
-    d->sink.dir =
+    d->module = s->use.module;
+    d->sink_conf = s->use.conf;
+    d->by_key = s->batching.share == WEIR_BY_KEY;
+    d->keeps = s->keeps_checkpoint;
+    d->sink_dir =
         arena_printf(&d->paths, "%s/%s/%s", d->set.state, p->name, s->name);
 }
 
@@ -65,9 +65,9 @@ deliver_new(const struct deliver_settings *settings)
     d->request_path = request_path(&d->paths, state, pipeline, sink);
     d->answer_path = answer_path(&d->paths, state, pipeline, sink);
     d->at.gtids = gtid_set_new();
-    pthread_mutex_init(&d->batch.lock, NULL);
-    pthread_cond_init(&d->batch.ended, NULL);
     init_instances(d);
+    lanes_init(d);
+    d->round = round_new(d);
     return d;
 }
 
@@ -78,14 +78,14 @@ make_folder(struct deliverer *d, struct weir_err *err)
     struct stat st;
     const char *was = d->set.sink->set.was;
 
-    if (was && stat(d->sink.dir, &st) == -1 && errno == ENOENT) {
+    if (was && stat(d->sink_dir, &st) == -1 && errno == ENOENT) {
         const char *old = arena_printf(&d->paths, "%s/%s/%s", d->set.state,
                                        d->set.pipeline->name, was);
-        if (rename(old, d->sink.dir) == 0) {
-            log_info("%s is now %s", old, d->sink.dir);
+        if (rename(old, d->sink_dir) == 0) {
+            log_info("%s is now %s", old, d->sink_dir);
         }
     }
-    return file_mkdir(d->sink.dir, 0700, err);
+    return file_mkdir(d->sink_dir, 0700, err);
 }
 
 static enum weir_status
@@ -113,73 +113,139 @@ deliver_open(struct deliverer *d, struct weir_err *err)
     for (size_t i = 0; st == WEIR_OK && i < d->nstages; i++) {
         st = open_instance(&d->stages[i], err);
     }
-    return st == WEIR_OK ? open_instance(&d->sink, err) : st;
+    return st == WEIR_OK ? lanes_open_first(d, err) : st;
 }
 
 /* ---- Steps */
 
-static void
-show_caught_up(struct deliverer *d, bool idle)
+/* With other lanes than before: once all that the old ones had is behind. */
+static bool
+may_resize(const struct deliverer *d)
 {
-    struct worker_page *page = d->set.page;
+    return d->nlanes != d->nwanted && d->by_key && d->keeps &&
+           d->at.next + d->at.next_row >= d->slots_end && !d->catching_up;
+}
 
-    if (idle && !atomic_load_explicit(&page->caught_up,
-                                      memory_order_relaxed)) {
-        log_debug("caught up");
+static enum weir_status
+resize(struct deliverer *d, struct weir_err *err)
+{
+    enum weir_status st = write_settle(d, err);
+
+    if (st == WEIR_OK) {
+        lanes_close(d);
+        d->asking_all = true;
+        st = deliver_start(d, err);
     }
-    atomic_store_explicit(&page->caught_up, idle, memory_order_relaxed);
-    if (idle) {
-        atomic_store_explicit(&page->lag_usec, 0, memory_order_relaxed);
+    return st == WEIR_DROP ? WEIR_RETRY : st;
+}
+
+static enum weir_status
+hold(struct deliverer *d)
+{
+    d->held_up = true;
+    return WEIR_DROP;
+}
+
+/* What stands before a row that can't be had goes out all the same. */
+static enum weir_status
+note_failure(struct deliverer *d, enum weir_status st, struct weir_err *err)
+{
+    if (st == WEIR_RETRY || (d->round->n == 0 && lanes_quiet(d))) {
+        return st;
     }
+    d->failed = st;
+    d->failed_why = *err;
+    return WEIR_OK;
+}
+
+/* With all lanes quiet, what waited for that; OK: go on. */
+static enum weir_status
+when_quiet(struct deliverer *d, struct weir_err *err)
+{
+    if (d->failed != WEIR_OK) {
+        const enum weir_status st = d->failed;
+        *err = d->failed_why;
+        d->failed = WEIR_OK;
+        return st;
+    }
+    d->quiet_first = false;
+    if (d->settle_next && d->keeps && d->by_key) {
+        return write_settle(d, err);
+    }
+    d->settle_next = false;
+    return WEIR_OK;
+}
+
+static enum weir_status
+decode(struct deliverer *d, bool *idle, struct weir_err *err)
+{
+    if (may_resize(d) && d->round->n == 0 && !d->in_frame) {
+        return lanes_quiet(d) ? resize(d, err) : hold(d);
+    }
+    if (views_are_many(d) && d->round->n == 0) {
+        d->quiet_first = true;
+    }
+    if (d->quiet_first || d->failed != WEIR_OK) {
+        if (!lanes_quiet(d)) {
+            return hold(d);
+        }
+        views_trim(d);
+        const enum weir_status st = when_quiet(d, err);
+        if (st != WEIR_OK) {
+            return st;
+        }
+    }
+    if (d->window >= (size_t)d->set.sink->set.window) {
+        return hold(d);
+    }
+    const enum weir_status st = fill(d, idle, err);
+    return st == WEIR_OK ? st : note_failure(d, st, err);
 }
 
 enum weir_status
 deliver_step(struct deliverer *d, struct weir_err *err)
 {
-    bool idle;
+    bool idle = false;
 
-    const enum weir_status filled = fill(d, &idle, err);
-    struct weir_err        why = *err;
-    /* What stands before a row that can't be had goes out all the same. */
-    if (filled != WEIR_OK && (filled == WEIR_RETRY || d->batch.n == 0)) {
-        return filled;
+    d->held_up = false;
+    enum weir_status st = lanes_attend(d, err);
+    if (st == WEIR_OK && !d->ready) {
+        st = decode(d, &idle, err);
     }
-    const bool quiet = d->batch.n == 0;
-    /* A checkpoint among transactions that are left out would forget that. */
-    if (quiet && (!d->moved || d->catching_up ||
-                  !checkpoint_due(d, d->written_at, d->written_offset))) {
-        show_caught_up(d, idle);
-        batch_reset(d);
-        return idle ? WEIR_DROP : WEIR_OK;
-    }
-    if (idle && !quiet && !has_waited(d)) {
-        return WEIR_DROP;
-    }
-    const enum weir_status st = write_batch(d, err);
-    if (st != WEIR_OK) {
-        return st;
-    }
-    batch_reset(d);
-    if (filled != WEIR_OK) {
-        *err = why;
-        return filled;
-    }
-    show_caught_up(d, idle);
-    return idle ? WEIR_DROP : WEIR_OK;
+    return st == WEIR_OK ? write_round(d, idle, err) : st;
 }
 
 void
 deliver_wait(struct deliverer *d)
 {
-    if (d->follower) {
-        follower_wait(d->follower, TICK);
+    const bool work = d->nopen && lanes_at_work(d);
+
+    if (d->held_up) {
+        lanes_wait(d, TICK);
+    } else if (d->follower) {
+        follower_wait(d->follower, work ? MOMENT : lanes_quiet(d) ? TICK
+                                                                   : SOON);
     } else {
         struct pollfd stop = { .fd = d->set.stop_fd, .events = POLLIN };
         poll(&stop, 1, TICK / 1000);
     }
-    if (d->sink.is_open && d->sink.module->tick) {
-        d->sink.module->tick(d->sink.self);
+    lanes_tick(d);
+}
+
+/* To where all lanes are, if they come there in time. */
+static void
+drain(struct deliverer *d)
+{
+    struct weir_err err;
+
+    if (d->nopen && d->started) {
+        lanes_finish(d, clock_steady() + d->set.drain_ms * 1000 / 2);
+        if (lanes_quiet(d) && d->round->n == 0 && d->keeps && d->by_key &&
+            d->nlanes > 1 && !d->catching_up) {
+            write_settle(d, &err); /* if not, the next start copes */
+        }
     }
+    lanes_cancel(d);
 }
 
 void
@@ -189,28 +255,26 @@ deliver_close(struct deliverer **dp)
     struct weir_err   err;
 
     *dp = NULL;
+    drain(d);
     if (d->local && save_checkpoint(d, &err) != WEIR_OK) {
         log_warn("%s; the next start repeats what came since the last one",
                  err.text);
     }
     fill_leave_frame(d);
+    lanes_close(d);
     views_free(d);
-    batch_free(d);
-    instance_close(&d->sink);
+    rounds_free(d);
     for (size_t i = 0; i < d->nstages; i++) {
         instance_close(&d->stages[i]);
     }
     follower_close(&d->follower);
     twoslot_close(&d->local);
     place_free(&d->at);
-    gtid_set_free(&d->skip);
-    buf_free(&d->skip_file);
-    buf_free(&d->found_blob);
+    skip_free(&d->skip);
     buf_free(&d->stored);
     buf_free(&d->scratch);
     arena_free(&d->txn_arena);
-    pthread_mutex_destroy(&d->batch.lock);
-    pthread_cond_destroy(&d->batch.ended);
+    lanes_free(d);
     free(d->stages);
     arena_free(&d->paths);
     free(d);

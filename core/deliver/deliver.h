@@ -1,8 +1,8 @@
 /*
  * deliver.h - what a sink worker does: follows the relay, decodes what its sink
  * wants, runs it through filters and transforms, hands it over in batches, and
- * keeps the checkpoint.  Knows no sink and no source.  One thread; a module may
- * end a PENDING batch from another.
+ * keeps the checkpoint.  Knows no sink and no source.  One thread decodes and
+ * calls all that is here; lanes write (lane.c).
  */
 #ifndef WEIR_DELIVER_DELIVER_H
 #define WEIR_DELIVER_DELIVER_H
@@ -23,6 +23,7 @@ struct deliver_settings {
     unsigned                    slot;    /* of the sink, 0 to 63 */
     struct worker_page         *page;
     int                         stop_fd; /* readable: time to end */
+    int64_t                     drain_ms;
 };
 
 struct deliverer *deliver_new(const struct deliver_settings *settings);
@@ -45,6 +46,10 @@ enum weir_status deliver_start(struct deliverer *d, struct weir_err *err);
  * table, why, and what to do.
  */
 enum weir_status deliver_step(struct deliverer *d, struct weir_err *err);
+/* Why some of it is not written now, and is tried again; false: all is well. */
+bool deliver_trouble(struct deliverer *d, char *out, size_t room);
+/* Shows that it lives: as of the start of the longest call into the module. */
+void deliver_beat(struct deliverer *d);
 /* Until there is something to do, or a signal, or 100 ms. */
 void deliver_wait(struct deliverer *d);
 

@@ -22,40 +22,31 @@ enum { READ_MOST = 4 << 20, MOST_BLOCKS = 16 };
 
 /* ---- Room */
 
-static void
-hold_block(struct batch *b, struct block *block)
-{
-    if (b->nblocks && b->blocks[b->nblocks - 1] == block) {
-        return;
-    }
-    if (b->nblocks == b->blocks_room) {
-        b->blocks_room = b->blocks_room ? b->blocks_room * 2 : 8;
-        b->blocks = xrealloc(b->blocks, b->blocks_room * sizeof *b->blocks);
-    }
-    block_ref(block);
-    b->blocks[b->nblocks++] = block;
-}
-
-static void
-make_room(struct batch *b)
-{
-    if (b->n < b->room) {
-        return;
-    }
-    b->room = b->room ? b->room * 2 : 256;
-    b->events = xrealloc(b->events, b->room * sizeof *b->events);
-    b->slots = xrealloc(b->slots, b->room * sizeof *b->slots);
-    b->views = xrealloc(b->views, b->room * sizeof *b->views);
-}
-
 static bool
 is_full(const struct deliverer *d)
 {
     const struct weir_batching *limit = &d->set.sink->batching;
+    const struct round         *r = d->round;
+    const size_t                events = (size_t)limit->events;
+    const size_t                bytes = (size_t)limit->bytes;
+    const size_t                used = r->bytes + r->arena.used;
 
-    return d->batch.n >= (size_t)limit->events ||
-           d->batch.nblocks >= MOST_BLOCKS || /* for a row each, maybe */
-           d->batch.bytes + d->batch.arena.used >= (size_t)limit->bytes;
+    if (r->nblocks >= MOST_BLOCKS) { /* for a row each, maybe */
+        return true;
+    }
+    if (!d->by_key || d->nlanes == 1) {
+        return r->n >= events || used >= bytes;
+    }
+    /* A batch for each lane, and of the window no more than a part. */
+    const size_t part = (size_t)d->set.sink->set.window / 4;
+    if (used >= bytes * d->nlanes || (used >= part && used >= bytes)) {
+        return true;
+    }
+    bool full = false;
+    for (uint32_t k = 0; k < d->nlanes && !full; k++) {
+        full = r->lane_n[k] >= events || r->lane_bytes[k] >= bytes;
+    }
+    return full;
 }
 
 /* ---- Rows */
@@ -63,22 +54,23 @@ is_full(const struct deliverer *d)
 struct weir_event *
 fill_add(struct deliverer *d, struct view *v, const struct frame *f)
 {
-    struct batch      *b = &d->batch;
-    struct weir_event *ev = arena_alloc(&b->arena, sizeof *ev);
+    struct round      *r = d->round;
+    struct weir_event *ev = arena_alloc(&r->arena, sizeof *ev);
 
-    make_room(b);
-    hold_block(b, d->frame_block);
+    round_hold(r, d->frame_block);
     ev->seq = f->offset;
-    ev->txn = transaction_of_batch(d);
+    ev->txn = transaction_of_round(d);
     ev->table = v ? v->out : NULL;
     if (!d->txn_has_events) {
         ev->flags |= WEIR_FIRST_IN_TXN;
     }
     d->txn_has_events = true;
-    b->events[b->n] = ev;
-    b->slots[b->n] = v ? v->slot : NULL;
-    b->views[b->n] = v;
-    b->n++;
+    struct item *item = round_add(r);
+    item->ev = ev;
+    item->view = v;
+    item->frame = f->offset;
+    item->head = d->at.head;
+    item->table = d->frame_table;
     return ev;
 }
 
@@ -153,13 +145,13 @@ through_steps(struct deliverer *d, const struct view *v,
         const struct weir_module *m = s->in->module;
         enum weir_status          st = WEIR_OK;
         ev->table = s->from;
-        s->in->scratch = &d->batch.arena;
+        s->in->scratch = &d->round->arena;
         if (m->stage == WEIR_FILTER && m->filter) {
             st = m->filter(s->in->self, s->slot, ev, err);
         } else if (m->stage == WEIR_TRANSFORM && (s->of || m->transform)) {
             struct weir_value *before =
-                gather(s, ev->before, &d->batch.arena);
-            struct weir_value *after = gather(s, ev->after, &d->batch.arena);
+                gather(s, ev->before, &d->round->arena);
+            struct weir_value *after = gather(s, ev->after, &d->round->arena);
             if (m->transform) {
                 st = m->transform(s->in->self, s->slot, ev, before, after,
                                   err);
@@ -199,9 +191,10 @@ next_row(struct deliverer *d, bool *added, struct weir_err *err)
 {
     struct view             *v = d->frame_view;
     const struct weir_table *t = &v->table->pub;
-    struct arena            *a = &d->batch.arena;
+    struct arena            *a = &d->round->arena;
     const size_t             size = (t->ncolumns + 1) * sizeof(struct weir_value);
     const enum weir_op       op = d->rows.op;
+    const uint8_t           *row = d->rows.p;
 
     *added = false;
     struct weir_value *before =
@@ -217,10 +210,12 @@ next_row(struct deliverer *d, bool *added, struct weir_err *err)
                              .before = before,
                              .after = after };
     if (st == WEIR_OK) {
-        ev.txn = transaction_of_batch(d);
+        ev.txn = transaction_of_round(d);
         st = through_steps(d, v, &ev, err);
     }
     if (st == WEIR_DROP) {
+        d->round->nread++;
+        d->round->nfiltered++;
         return WEIR_OK;
     }
     if (st != WEIR_OK) {
@@ -232,49 +227,93 @@ next_row(struct deliverer *d, bool *added, struct weir_err *err)
         ev.flags |= WEIR_KEY_CHANGED;
     }
     *made = ev;
-    *added = true;
+    const size_t bytes = (size_t)(d->rows.p - row) + sizeof ev;
+    *added = share_item(d, d->round->n - 1, bytes);
+    d->round->nread += *added;
     return WEIR_OK;
+}
+
+/* Back to before a row: it is the next round's. */
+static void
+take_back(struct deliverer *d, const struct binlog_rows *saved, size_t had,
+          bool had_events)
+{
+    d->rows = *saved;
+    d->round->nread -= d->round->n > had;
+    round_cut(d->round, had);
+    d->txn_has_events = had_events;
+}
+
+/* What can't be decoded, or is refused by a stage. */
+static enum weir_status
+row_refused(struct deliverer *d, const struct binlog_rows *saved,
+            struct weir_err *err)
+{
+    struct weir_err  why = *err;
+    enum weir_status st = refuse_row(d, d->frame_view, why.text, err);
+
+    if (st == WEIR_DROP) {
+        d->rows = *saved;
+        return st;
+    }
+    if (st == WEIR_OK) {
+        d->rows = *saved;
+        st = binlog_rows_skip(&d->rows, 1, err);
+        d->at.next_row = d->rows.next;
+        d->round->nread++;
+    }
+    return st == WEIR_DROP ? weir_fail(err, WEIR_FATAL, "%s", why.text) : st;
 }
 
 /* Rows until the frame or the room ends.  *full: another would have to wait. */
 static enum weir_status
 walk_frame(struct deliverer *d, bool *full, struct weir_err *err)
 {
-    const size_t started = d->batch.n;
+    const size_t started = d->round->n;
 
     for (;;) {
         const bool               was_full = is_full(d);
-        transaction_of_batch(d);
-        const struct arena       mark = d->batch.arena;
+        transaction_of_round(d);
+        const struct arena       mark = d->round->arena;
         const struct binlog_rows saved = d->rows;
-        const bool               first = !d->txn_has_events;
-        bool                     added;
-        const enum weir_status   st = next_row(d, &added, err);
+        const bool               had_events = d->txn_has_events;
+        const size_t             had = d->round->n;
+        bool                     added = false;
+        enum weir_status         st = next_row(d, &added, err);
         if (!added) { /* it took memory too; nothing points to it */
-            arena_rewind(&d->batch.arena, &mark);
+            arena_rewind(&d->round->arena, &mark);
         }
         if (st == WEIR_DROP) {
             break;
         }
-        if (st != WEIR_OK) {
+        if (st == WEIR_REJECT) {
+            st = row_refused(d, &saved, err);
+            *full = st == WEIR_DROP;
+        }
+        if (st != WEIR_OK && !*full) {
             return st;
         }
-        if (added && was_full) {
-            d->rows = saved; /* it is the next batch's */
-            d->batch.n--;
-            d->txn_has_events = !first;
+        if (added && (was_full || (d->round->alone && had > 0))) {
+            take_back(d, &saved, had, had_events);
+            d->round->alone = false;
             *full = true;
+        }
+        if (*full) {
             break;
         }
         d->at.next_row = d->rows.next;
+        if (d->round->alone) {
+            *full = true;
+            break;
+        }
     }
     if (!*full) {
         d->at.next = d->frame.next;
         d->at.next_row = 0;
         fill_leave_frame(d);
     }
-    if (d->batch.n > started) {
-        d->batch.bytes += d->frame.payload.len;
+    if (d->round->n > started) {
+        d->round->bytes += d->frame.payload.len;
     }
     return WEIR_OK;
 }
@@ -316,7 +355,12 @@ enter_rows(struct deliverer *d, struct weir_err *err)
     if (st != WEIR_OK) {
         return st;
     }
-    const struct view *v = d->frame_view;
+    d->frame_table = table;
+    struct view *v = d->frame_view;
+    if (v->refused || refuse_holds(d, v)) {
+        return refuse_frame(d, v, v->refused ? v->refused->text
+                                             : "its table is parked", err);
+    }
     st = binlog_rows_open(&d->rows, (enum binlog_type)header[4], p.p,
                           reader_left(&p), v->table->columns,
                           v->table->pub.ncolumns, err);
@@ -347,6 +391,9 @@ take_row_frame(struct deliverer *d, struct weir_err *err)
         return WEIR_OK;
     }
     fill_leave_frame(d);
+    if (st == WEIR_DROP && d->quiet_first) {
+        return follower_seek(d->follower, d->frame.offset, err);
+    }
     if (st == WEIR_DROP) {
         d->at.next = d->frame.next;
         d->at.next_row = 0;
@@ -401,8 +448,8 @@ take_frame(struct deliverer *d, struct weir_err *err)
 static enum weir_status
 take_ddl(struct deliverer *d, bool *ends, struct weir_err *err)
 {
-    const struct arena mark = d->batch.arena;
-    const size_t       had = d->batch.n;
+    const struct arena mark = d->round->arena;
+    const size_t       had = d->round->n;
     const bool         first = !d->txn_has_events;
     bool               added = false;
     enum weir_status   st = WEIR_OK;
@@ -410,24 +457,27 @@ take_ddl(struct deliverer *d, bool *ends, struct weir_err *err)
     if (!d->skipping) {
         d->frame_block = follower_block(d->follower);
         block_ref(d->frame_block);
+        d->frame_table = 0;
         st = transaction_need(d, get_le64(d->frame.payload.data), err);
         if (st == WEIR_OK) {
             st = fill_ddl(d, &d->frame, &added, err);
         }
         fill_leave_frame(d);
+        added = added && share_alone(d);
         if (!added) {
-            arena_rewind(&d->batch.arena, &mark);
+            arena_rewind(&d->round->arena, &mark);
         }
     }
     *ends = added;
     if (st == WEIR_OK && added && had > 0) {
-        d->batch.n = had; /* it is the next batch's */
+        round_cut(d->round, had); /* it is the next one's */
         d->txn_has_events = !first;
         return follower_seek(d->follower, d->frame.offset, err);
     }
     if (st == WEIR_OK) {
         d->at.next = d->frame.next;
         d->at.next_row = 0;
+        d->round->alone = added;
     }
     return st;
 }
@@ -502,19 +552,19 @@ next_frame(struct deliverer *d, struct weir_err *err)
     if (st == WEIR_OK && follower_segment(d->follower) != d->segment) {
         return enter_segment(d, err);
     }
-    return st;
+    return st == WEIR_REJECT ? WEIR_RETRY : st; /* gone: a start looks why */
 }
 
 /* Between frames: enough for now.  Where events of a transaction were given,
  * its last one has to be known as such. */
 static bool
-is_enough(const struct deliverer *d, uint64_t began)
+is_enough(struct deliverer *d, uint64_t began)
 {
     if (d->at.next - began >= READ_MOST) {
-        page_beat(d->set.page);
+        deliver_beat(d);
         const bool begun = d->at.head != 0 && d->txn_has_events;
-        return !begun && (d->batch.n == 0 || (d->at.head == 0 &&
-                                              has_waited(d)));
+        return !begun && (d->round->n == 0 || (d->at.head == 0 &&
+                                               has_waited(d)));
     }
     return d->at.head == 0 && is_full(d);
 }
@@ -572,8 +622,8 @@ fill(struct deliverer *d, bool *idle, struct weir_err *err)
             } else if (st == WEIR_OK) {
                 st = d->frame.type == FRAME_ROW ? check_seq(d, err) : WEIR_OK;
                 st = st == WEIR_OK ? take_frame(d, err) : st;
-                ends = d->frame.type == FRAME_COMMIT && d->batch.n > 0 &&
-                       share == WEIR_KEEP_TXN;
+                ends = (d->frame.type == FRAME_COMMIT && d->round->n > 0 &&
+                        share == WEIR_KEEP_TXN) || d->quiet_first;
             }
         }
         if (st == WEIR_OK && d->in_frame) {

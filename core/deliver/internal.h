@@ -3,13 +3,18 @@
 #define WEIR_DELIVER_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/arena.h"
 #include "base/request.h"
 #include "base/twoslot.h"
 #include "binlog/gtid.h"
 #include "binlog/rows.h"
+#include "deliver/breaker.h"
+#include "deliver/conflict.h"
 #include "deliver/deliver.h"
+#include "deliver/refuse.h"
+#include "deliver/ring.h"
 #include "format/format.h"
 #include "format/template.h"
 #include "module/instance.h"
@@ -18,7 +23,7 @@
 #include "schema/statement.h"
 #include "schema/table.h"
 
-enum { MAX_BATCH_EVENTS = 65536 };
+enum { MAX_LANES = 64 };
 
 /* What one filter or transform does to one version of a table. */
 struct step {
@@ -34,6 +39,7 @@ struct bound_template {
     uint32_t                   *columns; /* of the parts; NULL: not yet */
     struct weir_err             why;     /* it could not be bound */
     bool                        bad;
+    bool                        orders; /* WEIR_ORDER */
 };
 struct bound_format {
     const struct weir_format *f;
@@ -53,38 +59,146 @@ struct view {
     size_t                   nsteps;
     struct step             *steps;
     const struct weir_table *out; /* what the sink's table() was given */
-    void                    *slot; /* and what it made of it */
+    void                   **slots; /* and what each lane's made of it */
+    uint32_t                 nslots; /* of those that said OK: table_end() */
     size_t                   ntemplates, nformats;
     struct bound_template   *templates;
-    struct bound_format     *formats;
-    bool                     sink_knows; /* table() said OK: table_end() */
+    struct bound_format     *formats; /* nformats for each lane */
+    bool                     has_order; /* templates are the target's key */
+    size_t                   nrules;
+    struct conflict_rule    *rules;
+    struct weir_err         *refused; /* by table(): why; NULL: it is not */
+    atomic_bool              held;    /* its table is parked */
+    uint64_t                 last_round; /* that had an event of it */
+};
+
+/* ---- What is on its way (see round.c, lane.c) */
+
+/* An event of a round, and where it came from. */
+struct item {
+    struct weir_event *ev;
+    struct view       *view;
+    uint64_t           frame, head, table; /* offsets in the relay */
+    uint64_t           hash; /* of the target's key; 0: not asked for yet */
+    uint8_t            lane;
+    bool               half; /* the INSERT of a key change: counted before */
+};
+
+/* What was decoded in one go, shared out among lanes as batches.  It ends where
+ * its checkpoint stands. */
+struct round {
+    struct round *next;
+    uint64_t      id; /* in the ring */
+    struct arena  arena;
+    struct item  *items;
+    size_t        n, room, bytes;
+    struct block **blocks; /* that values point into */
+    size_t         nblocks, blocks_room;
+    size_t         lane_n[MAX_LANES], lane_bytes[MAX_LANES];
+    const struct weir_txn *txn; /* the present one's copy in the arena */
+    bool           alone;  /* DDL and its like: lanes drained around it */
+    bool           open;   /* ends within a transaction */
+    uint64_t       nread, nfiltered;
+    struct buf     checkpoint;
+    uint64_t       first, next_offset; /* in the relay */
+    uint32_t       first_row;
+    uint64_t       place;  /* of its end: offset and row as one number */
+    int64_t        commit_usec;
+    size_t         held;   /* bytes, counted into the window */
+    struct batch  *batches;
+    size_t         left;   /* batches not done; under the lock */
+    uint64_t       napplied; /* events, when done; the same */
 };
 
 struct verdict {
-    size_t           event;
+    size_t           event; /* of those being sent */
     enum weir_status status;
     char             reason[512];
 };
 
+/* A lane's part of a round. */
 struct batch {
-    struct batch_head         head; /* first: see instance.h */
-    struct arena              arena;
+    struct batch_head head; /* first: see instance.h */
+    struct batch     *next, *sibling; /* in the lane, of the round */
+    struct lane      *lane;
+    struct round     *round;
+    struct arena      arena; /* of the module's own, until it is done */
+    struct buf        scratch;
+    size_t            room;
+    uint32_t         *todo; /* of the round's items, not done yet: */
+    size_t            n, at;
+    size_t            chunk; /* so many of them at once */
+    bool              carried; /* its checkpoint went along */
+    uint64_t          after;   /* by transaction: when this one is committed */
+    size_t            napplied;
+    unsigned          tries; /* in vain, one after another */
+    bool              ask;   /* what is stored, before the next one */
+    bool              one_by_one;
+    bool              tried; /* elsewhere, with that outcome */
+    /* What is being sent: */
+    size_t                    nsent, sent_room;
     const struct weir_event **events;
     void                    **slots;
-    struct view             **views;
-    size_t                    n, room, bytes;
-    struct block            **blocks; /* that values point into */
-    size_t                    nblocks, blocks_room;
-    struct buf                checkpoint;
     struct verdict           *verdicts;
     size_t                    nverdicts;
+    /* What the sink will not have, until the decoding thread has seen to it. */
+    size_t          nrefused, refused_at;
+    struct verdict *refused; /* of the round's items */
 
-    /* Of a PENDING batch. */
-    pthread_mutex_t  lock;
+    pthread_mutex_t  lock; /* of all below, and of verdicts */
     pthread_cond_t   ended;
     bool             done;
     enum weir_status outcome;
     struct weir_err  reason;
+};
+
+enum lane_state { LANE_FINE, LANE_WAITS, LANE_ASKS };
+
+/* What a slot held when it was read. */
+struct slot {
+    bool            found;
+    uint64_t        epoch;
+    struct buf      blob;
+    struct progress p; /* texts in blob */
+};
+
+struct skip { /* transactions that are there already */
+    struct gtid_set *gtids;
+    struct buf       file; /* without GTIDs: up to there */
+    uint64_t         offset;
+};
+
+/* A thread that writes, and its instance of the module.  What has no comment is
+ * under the deliverer's lock. */
+struct lane {
+    struct deliverer    *d;
+    uint32_t             index;
+    struct weir_instance in;
+    pthread_mutex_t      calls; /* held during each call into the module */
+    pthread_t            thread; /* the decoding thread's */
+    bool                 has_thread;
+    pthread_cond_t       wake;
+    struct batch        *first, *last;
+    bool                 busy, end;
+    bool                 stuck; /* its first batch was given up */
+    int64_t              asked_at; /* to be seen to from then on */
+    enum lane_state      state;
+    bool                 answered; /* the decoding thread saw to the refused */
+    enum weir_status     fate;     /* not OK: the sink stops, or starts again */
+    struct weir_err      why;
+    _Atomic int64_t      calling;  /* since then, steady; 0: not */
+    /* The decoding thread's, while the lane has nothing to do: */
+    int64_t     written_at;
+    uint64_t    written; /* the place last sent */
+    uint64_t    has;     /* events below are there already */
+    struct skip skip;    /* the same where the relay does not go back to it */
+    bool        skips;   /* the present transaction */
+    /* The lane's own while it works: */
+    uint64_t    acked;   /* place of the checkpoint in its slot; 0: none */
+    struct buf  stored;  /* that checkpoint */
+    struct slot found;   /* restore() of one slot: */
+    uint32_t    asked;
+    struct buf  text;
 };
 
 /* Where the stream stands. */
@@ -107,11 +221,46 @@ struct deliverer {
     uint8_t                 pipeline_id[16];
     char                    host[256];
 
-    struct follower      *follower;
-    size_t                nstages;
-    struct weir_instance *stages;
-    struct weir_instance  sink;
-    struct twoslot       *local;
+    struct follower          *follower;
+    size_t                    nstages;
+    struct weir_instance     *stages;
+    const struct weir_module *module;
+    const void               *sink_conf;
+    const char               *sink_dir;
+    struct twoslot           *local;
+
+    /* Lanes. */
+    bool             by_key, keeps; /* checkpoints, in the sink */
+    uint32_t         nlanes, nwanted;
+    uint32_t         nopen; /* whose instances are open */
+    struct lane     *lanes; /* MAX_LANES */
+    struct round    *round; /* being filled */
+    struct round    *oldest, *newest; /* on their way */
+    struct round    *spare_rounds;
+    struct batch    *spare_batches;
+    size_t           window; /* bytes on their way */
+    pthread_mutex_t  lock; /* of what follows, and of lanes */
+    pthread_cond_t   changed; /* something of it did */
+    struct ring      ring;
+    struct breaker   breaker;
+    bool             cancel, finishing;
+    /* The decoding thread's again. */
+    struct conflicts conflicts;
+    uint64_t         open_until; /* rounds of a transaction larger than one */
+    uint32_t         last_lane;
+    bool             ready;   /* the round waits for room, or for all lanes */
+    bool             quiet_first; /* before more is decoded */
+    bool             settle_next; /* lanes' slots are made equal */
+    bool             held_up; /* waits for lanes, not for the relay */
+    uint64_t         stored_offset;
+    enum weir_status failed;  /* by what is decoded next */
+    struct weir_err  failed_why;
+    struct slot      slots[MAX_LANES];
+    uint32_t         nfound; /* slots, as slot 0 says */
+    uint64_t         slots_end; /* the largest place in them */
+    bool             asking_all;
+    bool             careful; /* one event at a time, to find a culprit */
+    uint64_t         careful_until;
 
     struct view   *views;
     size_t         nviews;
@@ -120,17 +269,12 @@ struct deliverer {
 
     struct place    at;     /* behind what is in the batch */
     struct buf      stored; /* the checkpoint of what the sink has */
-    struct progress found; /* what the sink or the file had; texts in buf */
-    struct buf      found_blob;
+    struct progress found; /* what the sink or the file had */
     bool            has_found;
     uint64_t        epoch, found_epoch;
-    uint64_t        first;     /* of the batch */
-    uint32_t        first_row;
     uint64_t        seq;       /* largest one given out */
     uint64_t        seq_floor; /* an event must have a larger one */
-    struct gtid_set *skip;     /* transactions that the sink has; NULL: none */
-    struct buf       skip_file; /* without GTIDs: up to there */
-    uint64_t         skip_offset;
+    struct skip      skip; /* transactions that the sink has */
     uint64_t         skip_from;  /* none of them before this frame */
     uint64_t         skip_until; /* and all before this one */
     bool             skipping; /* the present transaction is one */
@@ -144,14 +288,13 @@ struct deliverer {
     struct frame       frame;
     struct block      *frame_block;
     struct view       *frame_view;
+    uint64_t           frame_table; /* its TABLE frame, 0: none */
     struct binlog_rows rows;
 
     struct weir_txn *txn;       /* in txn_arena */
     struct arena     txn_arena;
-    const struct weir_txn *batch_txn; /* its copy in the batch */
     bool             txn_has_events;  /* one of it was given out */
 
-    struct batch batch;
     struct buf   scratch;
     int64_t      saved_at, written_at; /* steady clock */
     uint64_t     saved_offset, written_offset; /* of the relay, then */
@@ -176,8 +319,9 @@ enum weir_status view_of_name(struct deliverer *d, struct weir_str schema,
 bool view_routed(const struct deliverer *d, struct weir_str schema,
                  struct weir_str name);
 void views_new_segment(struct deliverer *d);
-/* Between batches: lets go of them all, to be made anew, once there are many
- * more than tables in use: of tables that were altered, or dropped. */
+/* Many more than tables in use: of tables that were altered, or dropped. */
+bool views_are_many(const struct deliverer *d);
+/* With nothing on its way: lets go of them all then, to be made anew. */
 void views_trim(struct deliverer *d);
 void views_free(struct deliverer *d);
 
@@ -192,7 +336,10 @@ enum weir_status transaction_end(struct deliverer *d, const struct frame *f,
 enum weir_status transaction_heartbeat(struct deliverer *d,
                                        const struct frame *f,
                                        struct weir_err *err);
-const struct weir_txn *transaction_of_batch(struct deliverer *d);
+const struct weir_txn *transaction_of_round(struct deliverer *d);
+bool skip_has(const struct skip *s, const struct weir_txn *txn);
+/* None of them can come any more. */
+bool skip_is_passed(const struct deliverer *d, const struct skip *s);
 
 /* fill.c */
 enum weir_status fill(struct deliverer *d, bool *idle, struct weir_err *err);
@@ -207,10 +354,78 @@ void fill_leave_frame(struct deliverer *d);
 enum weir_status fill_ddl(struct deliverer *d, const struct frame *f,
                           bool *added, struct weir_err *err);
 
+/* refuse.c, for what is refused while it is decoded.  DROP: what stands before
+ * has to be done first; the same is to be decoded again then. */
+enum weir_status refuse_frame(struct deliverer *d, struct view *v,
+                              const char *why, struct weir_err *err);
+enum weir_status refuse_row(struct deliverer *d, struct view *v,
+                            const char *why, struct weir_err *err);
+
+/* round.c */
+struct round *round_new(struct deliverer *d);
+/* Emptied, at the present place. */
+void round_reset(struct deliverer *d, struct round *r);
+/* Back to so many items. */
+void round_cut(struct round *r, size_t n);
+struct item *round_add(struct round *r);
+void round_hold(struct round *r, struct block *block);
+void round_release(struct deliverer *d, struct round **r);
+struct batch *batch_new(struct deliverer *d, struct lane *l, struct round *r);
+void rounds_free(struct deliverer *d);
+/* Its checkpoint, for where the stream stands now. */
+void round_close(struct deliverer *d, struct round *r);
+
+/* share.c: which lane an item is for.  May make two of one; false: it is there
+ * already, and leaves the round. */
+bool share_item(struct deliverer *d, size_t i, size_t bytes);
+/* The same for the last item, which is the first lane's, whatever it is. */
+bool share_alone(struct deliverer *d);
+uint64_t share_hash(struct lane *l, struct buf *scratch, struct item *item);
+/* A closed round's batches, one for each lane that has something to do. */
+void share_round(struct deliverer *d, struct round *r);
+
+/* send.c: a batch to its end, on the lane's thread, or on the decoding one with
+ * `once`: false then if it took more than one try; it goes on from there. */
+bool batch_work(struct batch *b, bool once);
+/* A batch without events, for its checkpoint, now; one try. */
+enum weir_status send_empty(struct batch *b, struct weir_err *err);
+
+/* lane.c */
+void lanes_init(struct deliverer *d);
+void lanes_free(struct deliverer *d);
+/* The first one, which is asked for what all slots hold; then so many. */
+enum weir_status lanes_open_first(struct deliverer *d, struct weir_err *err);
+enum weir_status lanes_open(struct deliverer *d, uint32_t n,
+                            struct weir_err *err);
+void lanes_close(struct deliverer *d);
+/* Hands its batches over; with one lane and `here`, writes on this thread. */
+void lanes_give(struct deliverer *d, struct round *r, bool here);
+/* What is not being written is given up, the rest waited for. */
+void lanes_cancel(struct deliverer *d);
+/* Takes what is done, sees to what was refused.  Not OK: of a lane that can't
+ * go on. */
+enum weir_status lanes_attend(struct deliverer *d, struct weir_err *err);
+bool lanes_quiet(struct deliverer *d);
+/* All that a round has events for are at work. */
+bool lanes_busy(struct deliverer *d, const struct round *r);
+/* Until one of them did something, at most so long. */
+void lanes_wait(struct deliverer *d, int64_t usec);
+void lanes_tick(struct deliverer *d);
+bool lanes_at_work(struct deliverer *d);
+/* No more is given: what is queued is written, up to that time. */
+void lanes_finish(struct deliverer *d, int64_t until);
+bool lanes_stopping(const struct deliverer *d);
+/* Around calls into a lane's instance, from any thread. */
+void lane_enter(struct lane *l);
+void lane_leave(struct lane *l);
+
 /* write.c */
-void             batch_reset(struct deliverer *d);
-void             batch_free(struct deliverer *d);
-enum weir_status write_batch(struct deliverer *d, struct weir_err *err);
+enum weir_status write_round(struct deliverer *d, bool idle,
+                             struct weir_err *err);
+void write_done(struct deliverer *d, struct round *r);
+/* All slots to the present place, now, with nothing on its way: slot 0 last,
+ * which tells how many lanes there are.  What stood before is not sent again. */
+enum weir_status write_settle(struct deliverer *d, struct weir_err *err);
 enum weir_status save_checkpoint(struct deliverer *d, struct weir_err *err);
 /* Each second, and before much of the relay is held for what is done. */
 bool checkpoint_due(const struct deliverer *d, int64_t then,
@@ -218,6 +433,7 @@ bool checkpoint_due(const struct deliverer *d, int64_t then,
 /* As long as the sink's `wait` says, since the last batch. */
 bool             has_waited(const struct deliverer *d);
 void             place_free(struct place *p);
+void             skip_free(struct skip *s);
 
 /* start.c */
 enum weir_status place_set(struct deliverer *d, uint64_t next,

@@ -106,7 +106,7 @@ request_finish(struct deliverer *d, struct weir_err *err)
 {
     char sentence[600];
 
-    enum weir_status st = write_batch(d, err);
+    enum weir_status st = write_settle(d, err);
     if (st == WEIR_OK) {
         st = twoslot_write(d->local, buf_view(&d->stored), true, err);
     }

@@ -18,31 +18,84 @@
 /* ---- What is stored */
 
 static enum weir_status
+restore(struct lane *l, const char *id, uint32_t slot, struct weir_err *err)
+{
+    struct deliverer *d = l->d;
+
+    l->asked = slot;
+    lane_enter(l);
+    const enum weir_status st =
+        d->module->restore(l->in.self, str_of(id), slot, err);
+    lane_leave(l);
+    return st;
+}
+
+/* Each lane's own, or, by transaction, the one that all share. */
+static enum weir_status
+ask_lanes(struct deliverer *d, struct weir_err *err)
+{
+    enum weir_status st = WEIR_OK;
+
+    for (uint32_t k = 0; st == WEIR_OK && k < d->nopen; k++) {
+        struct lane *l = &d->lanes[k];
+        l->found.found = false;
+        st = restore(l, d->name, d->by_key ? k : 0, err);
+        if (st == WEIR_OK && l->found.found) {
+            struct slot       *slot = &d->slots[d->by_key ? k : 0];
+            const struct slot  before = *slot;
+            *slot = l->found;
+            l->found = before;
+        }
+    }
+    return st;
+}
+
+static void
+look_at_slots(struct deliverer *d)
+{
+    d->has_found = d->slots[0].found;
+    d->found_epoch = 0;
+    for (uint32_t k = 0; k < MAX_LANES; k++) {
+        const struct slot *s = &d->slots[k];
+        if (s->found && s->epoch > d->found_epoch) {
+            d->found_epoch = s->epoch;
+        }
+    }
+}
+
+static enum weir_status
 ask_sink(struct deliverer *d, struct weir_err *err)
 {
-    const struct weir_module *m = d->sink.module;
+    const char *was = d->set.sink->set.was;
+    char        old[140];
 
-    d->has_found = false;
-    if (!m->restore) {
+    for (uint32_t k = 0; k < MAX_LANES; k++) {
+        d->slots[k].found = false;
+    }
+    look_at_slots(d);
+    if (!d->keeps) {
         return WEIR_OK;
     }
+    const bool all = d->asking_all || !d->started;
+    d->asking_all = all;
     enum weir_status st =
-        m->restore(d->sink.self, str_of(d->name),
-                   d->started ? 0 : WEIR_ALL_SLOTS, err);
+        all ? restore(&d->lanes[0], d->name, WEIR_ALL_SLOTS, err)
+            : ask_lanes(d, err);
+    look_at_slots(d);
     if (st == WEIR_OK && d->started && d->found_epoch > d->epoch) {
         return weir_fail(err, WEIR_FENCED,
                          "its checkpoint is of epoch %llu, and ours is %llu",
                          (unsigned long long)d->found_epoch,
                          (unsigned long long)d->epoch);
     }
-    const char *was = d->set.sink->set.was;
     /* Until something is stored under the new name. */
     if (st == WEIR_OK && !d->has_found && was) {
-        char old[140];
+        d->asking_all = true;
         snprintf(old, sizeof old, "%s/%s", d->set.pipeline->name, was);
-        st = m->restore(d->sink.self, str_of(old),
-                        d->started ? 0 : WEIR_ALL_SLOTS, err);
+        st = restore(&d->lanes[0], old, WEIR_ALL_SLOTS, err);
+        look_at_slots(d);
     }
+    d->asking_all = st != WEIR_OK && all;
     return st == WEIR_OK ? st : weir_wrap(err, st, "restore");
 }
 
@@ -69,6 +122,60 @@ is_foreign(const struct progress *p, struct weir_err *err)
                      STR_ARG(p->host), since);
 }
 
+static uint64_t
+place_of(const struct progress *p)
+{
+    return p->next + p->next_row;
+}
+
+/* As far as the sink surely has it, whatever it is asked to send again. */
+static uint64_t
+start_of(const struct deliverer *d, const struct progress *p)
+{
+    return d->set.sink->batching.resend ? p->first + p->first_row
+                                        : place_of(p);
+}
+
+/* Slot 0 says how many there are; the lowest of them into `out`. */
+static enum weir_status
+lowest_slot(struct deliverer *d, bool adopt, struct progress *out,
+            struct weir_err *err)
+{
+    uint32_t         n = 1;
+    enum weir_status st = WEIR_OK;
+
+    d->slots_end = 0;
+    for (uint32_t k = 0; k < n && st == WEIR_OK; k++) {
+        struct slot *s = &d->slots[k];
+        if (!s->found && !adopt) {
+            return weir_fail(
+                err, WEIR_FATAL, "the sink has lost the checkpoint of lane %u "
+                "of %u: some of its data was flushed.  adopt = on goes on "
+                "from the position of the others; or copy the tables anew",
+                k, n);
+        }
+        if (!s->found) {
+            continue;
+        }
+        st = progress_parse(buf_view(&s->blob), &s->p, err);
+        if (st != WEIR_OK) {
+            return weir_wrap(err, WEIR_FATAL, "checkpoint in the sink");
+        }
+        if (k == 0) {
+            n = d->by_key && s->p.lanes > 1 ? s->p.lanes : 1;
+            n = n > MAX_LANES ? MAX_LANES : n;
+        }
+        if (place_of(&s->p) > d->slots_end) {
+            d->slots_end = place_of(&s->p);
+        }
+        if (k == 0 || start_of(d, &s->p) < start_of(d, out)) {
+            *out = s->p;
+        }
+    }
+    d->nfound = n;
+    return st;
+}
+
 /* The stored position into `out`.  DROP: there is none. */
 static enum weir_status
 stored(struct deliverer *d, struct progress *out, struct weir_err *err)
@@ -77,21 +184,132 @@ stored(struct deliverer *d, struct progress *out, struct weir_err *err)
     const bool            adopt = d->set.sink->set.adopt ||
                        d->request.verb == REQUEST_ADOPT;
 
-    if (!d->has_found && d->sink.module->restore && local.len && !adopt) {
+    d->nfound = 0;
+    if (!d->has_found && d->keeps && local.len && !adopt) {
         return is_gone(d, err);
     }
-    const struct weir_str blob = d->has_found ? buf_view(&d->found_blob) : local;
-    if (blob.len == 0) {
+    if (!d->has_found && local.len == 0) {
         return WEIR_DROP;
     }
-    const enum weir_status st = progress_parse(blob, out, err);
+    enum weir_status st = d->has_found ? lowest_slot(d, adopt, out, err)
+                                       : progress_parse(local, out, err);
     if (st != WEIR_OK) {
-        return weir_wrap(err, WEIR_FATAL, "checkpoint%s",
-                         d->has_found ? " in the sink" : "");
+        return d->has_found ? st : weir_wrap(err, WEIR_FATAL, "checkpoint");
     }
     const bool ours = memcmp(out->pipeline_id, d->pipeline_id,
                              sizeof d->pipeline_id) == 0;
     return ours || adopt ? WEIR_OK : is_foreign(out, err);
+}
+
+/* ---- Lanes */
+
+/* How many there have to be: other ones only where all slots are equal. */
+static uint32_t
+lanes_now(const struct deliverer *d)
+{
+    const struct slot *first = &d->slots[0];
+    bool               equal = true;
+
+    if (!d->by_key || d->nfound == 0) {
+        return d->nwanted;
+    }
+    for (uint32_t k = 1; k < d->nfound; k++) {
+        const struct slot *s = &d->slots[k];
+        equal = equal && (!s->found || place_of(&s->p) == place_of(&first->p));
+    }
+    return equal ? d->nwanted : d->nfound;
+}
+
+static enum weir_status
+make_lanes(struct deliverer *d, struct weir_err *err)
+{
+    const uint32_t n = lanes_now(d);
+
+    if (n != d->nlanes || d->lanes[0].in.lanes != n) {
+        lanes_close(d);
+        d->nlanes = n;
+        if (n != d->nwanted) {
+            log_info("%u lanes, as they were left at different places; %u "
+                     "when they have met", n, d->nwanted);
+        }
+    }
+    return lanes_open(d, n, err);
+}
+
+/* What each lane has: by the relay's offsets, or else by transactions. */
+static enum weir_status
+place_lanes(struct deliverer *d, struct weir_err *err)
+{
+    enum weir_status st = WEIR_OK;
+
+    for (uint32_t k = 0; k < d->nlanes && st == WEIR_OK; k++) {
+        struct lane       *l = &d->lanes[k];
+        const bool         counts = d->by_key && k < d->nfound &&
+                            d->nlanes == d->nfound && d->nfound > 1;
+        const struct slot *s = &d->slots[d->by_key ? k : 0];
+        l->stored.len = 0;
+        l->acked = l->written = 0;
+        l->written_at = 0;
+        l->skips = false;
+        skip_free(&l->skip);
+        if (d->keeps) {
+            l->has = 0;
+        }
+        if (s->found && k < (d->by_key ? d->nfound : d->nlanes)) {
+            buf_str(&l->stored, buf_view(&s->blob));
+            l->acked = place_of(&s->p);
+        }
+        if (!counts || !s->found || d->request.verb == REQUEST_REWIND) {
+            continue;
+        }
+        if (d->catching_up) {
+            l->skip.gtids = gtid_set_new();
+            st = s->p.gtid_set.len
+                     ? gtid_set_add(l->skip.gtids, s->p.gtid_set, err)
+                     : WEIR_OK;
+            buf_str(&l->skip.file, s->p.file);
+            l->skip.offset = s->p.file_offset;
+        } else {
+            l->has = start_of(d, &s->p);
+        }
+    }
+    return st;
+}
+
+/* Slots of lanes that are no more. */
+static enum weir_status
+forget_slots(struct deliverer *d, struct weir_err *err)
+{
+    enum weir_status st = WEIR_OK;
+    struct lane     *l = &d->lanes[0];
+
+    for (uint32_t k = d->by_key ? d->nlanes : 1;
+         k < MAX_LANES && st == WEIR_OK && d->module->forget; k++) {
+        if (d->slots[k].found) {
+            lane_enter(l);
+            st = d->module->forget(l->in.self, str_of(d->name), k, err);
+            lane_leave(l);
+            d->slots[k].found = st != WEIR_OK;
+        }
+    }
+    return st == WEIR_OK ? st : weir_wrap(err, st, "forget lane's checkpoint");
+}
+
+/* New ones, or another number of them: slots that say so, before any moves. */
+static enum weir_status
+settle_lanes(struct deliverer *d, struct weir_err *err)
+{
+    const uint32_t n = d->by_key ? d->nlanes : 1;
+
+    if (!d->keeps || d->request.verb != REQUEST_NONE ||
+        (n == d->nfound || (n == 1 && d->nfound == 0))) {
+        return WEIR_OK;
+    }
+    if (d->nfound) {
+        log_info("%u lane%s now, %u before", n, n == 1 ? "" : "s", d->nfound);
+    }
+    const enum weir_status st = write_settle(d, err);
+    return st == WEIR_OK ? forget_slots(d, err) : st;
 }
 
 /* ---- Places */
@@ -122,9 +340,7 @@ place_set(struct deliverer *d, uint64_t next, uint32_t next_row,
 static void
 skip_nothing(struct deliverer *d)
 {
-    gtid_set_free(&d->skip);
-    d->skip_file.len = 0;
-    d->skip_offset = 0;
+    skip_free(&d->skip);
     d->skip_until = 0;
     d->skip_from = 0;
     d->seq_floor = 0;
@@ -168,6 +384,7 @@ origin_is_before(const struct origin *o, const struct progress *p,
     return covered;
 }
 
+/* Goes on behind what is stored, wherever that stands now. */
 static enum weir_status
 start_by_gtid(struct deliverer *d, const struct progress *p,
               struct weir_err *err)
@@ -193,9 +410,9 @@ start_by_gtid(struct deliverer *d, const struct progress *p,
         st = place_set(d, first, 0, p->gtid_set, p->file, p->file_offset, err);
     }
     if (st == WEIR_OK) {
-        d->skip = gtid_set_copy(d->at.gtids);
-        buf_str(&d->skip_file, p->file);
-        d->skip_offset = p->file_offset;
+        d->skip.gtids = gtid_set_copy(d->at.gtids);
+        buf_str(&d->skip.file, p->file);
+        d->skip.offset = p->file_offset;
         d->seq_floor = p->seq;
         d->catching_up = d->from_segment = true;
         log_info("goes on behind %.*s (%.*s:%llu), found by %s%s",
@@ -231,7 +448,7 @@ start_at(struct deliverer *d, const struct progress *p, struct weir_err *err)
     d->txn_has_events = !resend && p->head;
     if (st == WEIR_OK && p->gtid_set.len) {
         /* Of domains or servers that interleave, what comes may be there. */
-        d->skip = gtid_set_copy(d->at.gtids);
+        d->skip.gtids = gtid_set_copy(d->at.gtids);
         d->skip_from = p->next;
     }
     return st;
@@ -303,6 +520,11 @@ find_place(struct deliverer *d, struct weir_err *err)
         return st;
     }
     st = stored(d, &d->found, err);
+    for (uint32_t k = 0; k < d->nfound; k++) {
+        if (d->slots[k].found && d->slots[k].p.seq > d->found.seq) {
+            d->found.seq = d->slots[k].p.seq;
+        }
+    }
     d->is_new = st == WEIR_DROP;
     if (st == WEIR_DROP) {
         d->found = (struct progress){ 0 };
@@ -315,7 +537,7 @@ find_place(struct deliverer *d, struct weir_err *err)
     /* A position that came with the sink is where the source has to begin. */
     if (st == WEIR_OK && d->has_found && !d->started &&
         twoslot_value(d->local).len == 0) {
-        st = twoslot_write(d->local, buf_view(&d->found_blob), true, err);
+        st = twoslot_write(d->local, buf_view(&d->slots[0].blob), true, err);
     }
     return st;
 }
@@ -370,24 +592,38 @@ start(struct deliverer *d, struct weir_err *err)
     if (st != WEIR_OK || follower_published(d->follower) == 0) {
         return st == WEIR_OK || st == WEIR_RETRY ? WEIR_DROP : st;
     }
-    st = start_somewhere(d, err);
+    st = make_lanes(d, err);
+    if (st == WEIR_OK) {
+        st = start_somewhere(d, err);
+    }
+    if (st == WEIR_OK) {
+        st = place_lanes(d, err);
+    }
     if (st != WEIR_OK) {
         return st;
     }
-    batch_reset(d);
+    round_reset(d, d->round);
     if (d->found.seq > d->seq && d->request.verb != REQUEST_REWIND) {
         d->seq = d->found.seq;
     }
     d->moved = true; /* a new sink's place is stored at once */
-    return d->request.verb == REQUEST_NONE ? WEIR_OK
-                                           : request_finish(d, err);
+    if (d->request.verb != REQUEST_NONE) {
+        st = request_finish(d, err);
+    }
+    return st == WEIR_OK ? settle_lanes(d, err) : st;
 }
 
 enum weir_status
 deliver_start(struct deliverer *d, struct weir_err *err)
 {
     fill_leave_frame(d);
+    lanes_cancel(d);
+    d->ready = d->quiet_first = d->settle_next = false;
+    d->failed = WEIR_OK;
     enum weir_status st = save_checkpoint(d, err);
+    if (st == WEIR_OK) {
+        st = lanes_open_first(d, err);
+    }
     if (st == WEIR_OK) {
         st = request_take(d, err);
     }

@@ -43,21 +43,48 @@ take_head(struct deliverer *d, const struct frame *f, struct weir_err *err)
                          (unsigned long long)f->offset);
     }
     d->txn = txn;
-    d->batch_txn = NULL;
+    d->round->txn = NULL;
     d->at.head = f->offset;
     return WEIR_OK;
 }
 
 /* Log files are numbered, and no numbers are used twice. */
 static bool
-before_skip_end(const struct deliverer *d)
+is_before(struct weir_str a, uint64_t a_offset, struct weir_str b,
+          uint64_t b_offset)
 {
-    const struct weir_str a = d->txn->file, b = buf_view(&d->skip_file);
     if (a.len != b.len) {
         return a.len < b.len;
     }
     const int c = a.len ? memcmp(a.data, b.data, a.len) : 0;
-    return c < 0 || (c == 0 && d->txn->offset < d->skip_offset);
+    return c < 0 || (c == 0 && a_offset < b_offset);
+}
+
+bool
+skip_has(const struct skip *s, const struct weir_txn *txn)
+{
+    if (!s->gtids) {
+        return false;
+    }
+    return txn->gtid.len ? gtid_set_has(s->gtids, txn->gtid)
+                         : is_before(txn->file, txn->offset,
+                                     buf_view(&s->file), s->offset);
+}
+
+bool
+skip_is_passed(const struct deliverer *d, const struct skip *s)
+{
+    return gtid_set_covers(d->at.gtids, s->gtids) &&
+           !is_before(buf_view(&d->at.file), d->at.file_offset,
+                      buf_view(&s->file), s->offset);
+}
+
+static void
+skip_by_lanes(struct deliverer *d)
+{
+    for (uint32_t k = 0; k < d->nlanes; k++) {
+        d->lanes[k].skips = skip_has(&d->lanes[k].skip, d->txn);
+    }
 }
 
 /* What is read from its first segment on begins in the middle of one that is
@@ -65,7 +92,7 @@ before_skip_end(const struct deliverer *d)
 static enum weir_status
 half_transaction(struct deliverer *d, struct weir_err *err)
 {
-    if (d->skip) {
+    if (d->skip.gtids) {
         return weir_fail(
             err, WEIR_FATAL,
             "the relay begins in the middle of transaction %.*s (%.*s:%llu), "
@@ -96,10 +123,10 @@ transaction_head(struct deliverer *d, const struct frame *f,
     }
     d->txn_has_events = false;
     d->skipping = f->offset < d->skip_until;
-    if (d->skip && !d->skipping && f->offset >= d->skip_from) {
-        d->skipping = d->txn->gtid.len ? gtid_set_has(d->skip, d->txn->gtid)
-                                       : before_skip_end(d);
+    if (!d->skipping && f->offset >= d->skip_from) {
+        d->skipping = skip_has(&d->skip, d->txn);
     }
+    skip_by_lanes(d);
     if (half && !d->skipping) {
         return half_transaction(d, err);
     }
@@ -126,18 +153,18 @@ transaction_need(struct deliverer *d, uint64_t head, struct weir_err *err)
 }
 
 const struct weir_txn *
-transaction_of_batch(struct deliverer *d)
+transaction_of_round(struct deliverer *d)
 {
-    struct arena *a = &d->batch.arena;
+    struct round *r = d->round;
 
-    if (!d->batch_txn) {
-        struct weir_txn *txn = arena_copy(a, d->txn, sizeof *txn);
-        txn->gtid = copied(a, txn->gtid);
-        txn->file = copied(a, txn->file);
-        txn->server = copied(a, txn->server);
-        d->batch_txn = txn;
+    if (!r->txn) {
+        struct weir_txn *txn = arena_copy(&r->arena, d->txn, sizeof *txn);
+        txn->gtid = copied(&r->arena, txn->gtid);
+        txn->file = copied(&r->arena, txn->file);
+        txn->server = copied(&r->arena, txn->server);
+        r->txn = txn;
     }
-    return d->batch_txn;
+    return r->txn;
 }
 
 enum weir_status
@@ -145,7 +172,7 @@ transaction_end(struct deliverer *d, const struct frame *f,
                 struct weir_err *err)
 {
     struct reader p = reader_of(f->payload.data, f->payload.len);
-    struct batch *b = &d->batch;
+    struct round *r = d->round;
 
     read_bytes(&p, 8); /* where the head is: below */
     const uint64_t offset = read_le(&p, 8);
@@ -158,8 +185,8 @@ transaction_end(struct deliverer *d, const struct frame *f,
     if (st != WEIR_OK) {
         return st;
     }
-    if (d->txn_has_events && b->n) {
-        ((struct weir_event *)b->events[b->n - 1])->flags |= WEIR_LAST_IN_TXN;
+    if (d->txn_has_events && r->n) {
+        r->items[r->n - 1].ev->flags |= WEIR_LAST_IN_TXN;
     }
     if (d->txn->gtid.len &&
         gtid_set_add(d->at.gtids, d->txn->gtid, err) != WEIR_OK) {

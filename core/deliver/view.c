@@ -145,9 +145,45 @@ transformed(struct view *v, struct step *s, const struct table_plan *plan)
 /* ---- Templates and formats of the sink's block */
 
 static void
+bind_template(struct view *v, const struct weir_directive *dir,
+              const struct weir_template *t)
+{
+    struct bound_template *b = &v->templates[v->ntemplates++];
+
+    b->t = t;
+    b->columns = arena_array(&v->arena, t->nparts + 1, sizeof *b->columns);
+    b->bad = template_bind(t, v->out, b->columns, &b->why) != WEIR_OK;
+    b->orders = (dir->flags & WEIR_ORDER) != 0;
+    v->has_order = v->has_order || b->orders;
+}
+
+/* A writer is used by one thread at a time, so each lane has its own. */
+static void
+bind_formats(struct deliverer *d, struct view *v, size_t n)
+{
+    const struct weir_module *m = d->module;
+
+    v->formats = arena_array(&v->arena, n * d->nlanes + 1, sizeof *v->formats);
+    for (uint32_t lane = 0; lane < d->nlanes; lane++) {
+        struct bound_format *b = &v->formats[lane * v->nformats];
+        for (size_t i = 0; i < n; i++) {
+            const struct weir_directive *dir = &m->directives[i];
+            const void *field = (const char *)d->sink_conf + dir->offset;
+            if (dir->kind == WEIR_K_FORMAT &&
+                *(const struct weir_format *const *)field) {
+                b->f = *(const struct weir_format *const *)field;
+                b->ft = format_table_new(b->f, v->out);
+                b++;
+            }
+        }
+        v->nformats = (size_t)(b - &v->formats[lane * v->nformats]);
+    }
+}
+
+static void
 find_directives(struct deliverer *d, struct view *v)
 {
-    const struct weir_module *m = d->sink.module;
+    const struct weir_module *m = d->module;
     size_t                    n = 0;
 
     for (const struct weir_directive *dir = m->directives;
@@ -155,25 +191,15 @@ find_directives(struct deliverer *d, struct view *v)
         n++;
     }
     v->templates = arena_array(&v->arena, n + 1, sizeof *v->templates);
-    v->formats = arena_array(&v->arena, n + 1, sizeof *v->formats);
     for (size_t i = 0; i < n; i++) {
         const struct weir_directive *dir = &m->directives[i];
-        const void *field = (const char *)d->sink.conf + dir->offset;
+        const void *field = (const char *)d->sink_conf + dir->offset;
         if (dir->kind == WEIR_K_TEMPLATE &&
             *(const struct weir_template *const *)field) {
-            struct bound_template *b = &v->templates[v->ntemplates++];
-            b->t = *(const struct weir_template *const *)field;
-            b->columns = arena_array(&v->arena, b->t->nparts + 1,
-                                     sizeof *b->columns);
-            b->bad = template_bind(b->t, v->out, b->columns, &b->why) !=
-                     WEIR_OK;
-        } else if (dir->kind == WEIR_K_FORMAT &&
-                   *(const struct weir_format *const *)field) {
-            struct bound_format *b = &v->formats[v->nformats++];
-            b->f = *(const struct weir_format *const *)field;
-            b->ft = format_table_new(b->f, v->out);
+            bind_template(v, dir, *(const struct weir_template *const *)field);
         }
     }
+    bind_formats(d, v, n);
 }
 
 /* ---- Which columns have to be decoded */
@@ -210,6 +236,11 @@ used_by_sink(struct view *v, const struct table_plan *plan, uint8_t *used)
     }
     for (uint32_t k = 0; k < v->out->nkey; k++) {
         set_bit(used, v->out->key[k]);
+    }
+    for (size_t r = 0; r < v->nrules; r++) {
+        for (size_t i = 0; i < v->rules[r].n; i++) {
+            set_bit(used, v->rules[r].columns[i]);
+        }
     }
 }
 
@@ -276,6 +307,46 @@ through_stages(struct deliverer *d, struct view *v, struct table_plan *plans,
     return WEIR_OK;
 }
 
+/* Each lane's instance prepares it; what the first one says of it counts. */
+static enum weir_status
+ask_sink(struct deliverer *d, struct view *v, struct table_plan *plan,
+         struct weir_err *err)
+{
+    enum weir_status st = WEIR_OK;
+
+    v->slots = arena_array(&v->arena, d->nlanes + 1, sizeof *v->slots);
+    for (uint32_t k = 0; st == WEIR_OK && k < d->nlanes; k++) {
+        struct table_plan other;
+        struct lane      *l = &d->lanes[k];
+        plan_init(k ? &other : plan, v->out, &v->arena);
+        lane_enter(l);
+        st = instance_table(&l->in, v->out, &v->slots[k], k ? &other : plan,
+                            err);
+        lane_leave(l);
+        v->nslots += st == WEIR_OK;
+    }
+    return st;
+}
+
+/* By transaction: what it says of order; nothing said, the whole table. */
+static void
+find_rules(struct deliverer *d, struct view *v, struct table_plan *plan)
+{
+    if (d->by_key) {
+        return;
+    }
+    v->nrules = plan->nrules;
+    v->rules = plan->rules;
+    if (v->nrules == 0) {
+        const struct weir_table *t = v->out;
+        v->nrules = 1;
+        v->rules = arena_alloc(&v->arena, sizeof *v->rules);
+        v->rules->name = arena_printf(&v->arena, "\1%.*s.%.*s",
+                                      STR_ARG(t->schema), STR_ARG(t->name));
+        v->rules->columns = NULL;
+    }
+}
+
 static enum weir_status
 prepare(struct deliverer *d, struct view *v, struct weir_err *err)
 {
@@ -294,9 +365,8 @@ prepare(struct deliverer *d, struct view *v, struct weir_err *err)
             "on the server for what comes; leave the table out of this sink "
             "(tables, or a filter) to go on", v->table->reason);
     }
-    plan_init(&last, v->out, &v->arena);
     find_directives(d, v);
-    st = instance_table(&d->sink, v->out, &v->slot, &last, err);
+    st = ask_sink(d, v, &last, err);
     if (st == WEIR_DROP) {
         v->wanted = false;
         return WEIR_OK;
@@ -304,8 +374,8 @@ prepare(struct deliverer *d, struct view *v, struct weir_err *err)
     if (st != WEIR_OK) {
         return st;
     }
-    v->sink_knows = true;
     v->ops &= last.ops;
+    find_rules(d, v, &last);
     uint8_t *used = arena_alloc(&v->arena, v->out->ncolumns / 8 + 1);
     used_by_sink(v, &last, used);
     for (size_t i = v->nsteps; i-- > 0;) {
@@ -318,11 +388,16 @@ prepare(struct deliverer *d, struct view *v, struct weir_err *err)
 static void
 view_free(struct deliverer *d, struct view *v)
 {
-    for (size_t i = 0; i < v->nformats; i++) {
+    for (size_t i = 0; i < v->nformats * d->nlanes; i++) {
         format_table_free(&v->formats[i].ft);
     }
-    if (v->sink_knows && d->sink.module->table_end && d->sink.is_open) {
-        d->sink.module->table_end(d->sink.self, v->slot);
+    for (uint32_t k = 0; k < v->nslots && d->module->table_end; k++) {
+        struct lane *l = &d->lanes[k];
+        if (l->in.is_open) {
+            lane_enter(l);
+            d->module->table_end(l->in.self, v->slots[k]);
+            lane_leave(l);
+        }
     }
     for (size_t i = 0; i < v->nsteps; i++) {
         const struct step *s = &v->steps[i];
@@ -360,11 +435,16 @@ view_make(struct deliverer *d, struct weir_str payload, uint64_t version,
             st = weir_wrap(err, st, "table %.*s.%.*s", STR_ARG(t->schema),
                            STR_ARG(t->name));
         }
+        if (st == WEIR_REJECT) { /* said at its first row */
+            v->refused = arena_copy(&v->arena, err, sizeof *err);
+            st = WEIR_OK;
+        }
     }
     if (st != WEIR_OK) {
         view_free(d, v);
         return st;
     }
+    atomic_store(&v->held, refuse_holds(d, v));
     keep_view(d, v);
     *out = v;
     return WEIR_OK;
@@ -381,17 +461,22 @@ drop_views(struct deliverer *d)
     d->nviews = 0;
 }
 
+bool
+views_are_many(const struct deliverer *d)
+{
+    const struct frames *f = d->by_frame;
+
+    return f && !d->in_frame &&
+           d->nviews > SPARE_VIEWS + 2 * (f->most > f->n ? f->most : f->n);
+}
+
 void
 views_trim(struct deliverer *d)
 {
-    struct frames *f = d->by_frame;
-
-    if (!f || d->in_frame ||
-        d->nviews <= SPARE_VIEWS + 2 * (f->most > f->n ? f->most : f->n)) {
-        return;
+    if (views_are_many(d) && d->round->n == 0) {
+        drop_views(d);
+        views_new_segment(d);
     }
-    drop_views(d);
-    views_new_segment(d);
 }
 
 void

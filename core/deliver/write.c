@@ -1,14 +1,12 @@
 /*
- * write.c - a filled batch: its checkpoint made, handed to the sink, its outcome
- * judged, the place behind it kept.
+ * write.c - rounds: when what was decoded is given to the lanes, and what is
+ * kept when they are done with it: the checkpoint here, and the counts that a
+ * worker shows.
  */
 #include "deliver/internal.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -25,65 +23,11 @@ place_free(struct place *p)
 }
 
 void
-batch_reset(struct deliverer *d)
+skip_free(struct skip *s)
 {
-    struct batch *b = &d->batch;
-
-    for (size_t i = 0; i < b->nblocks; i++) {
-        block_unref(&b->blocks[i]);
-    }
-    b->nblocks = 0;
-    arena_reset(&b->arena);
-    b->n = b->bytes = b->nverdicts = 0;
-    b->done = false;
-    d->batch_txn = NULL;
-    views_trim(d);
-    d->first = d->at.next;
-    d->first_row = d->at.next_row;
-}
-
-void
-batch_free(struct deliverer *d)
-{
-    struct batch *b = &d->batch;
-
-    batch_reset(d);
-    free(b->events);
-    free(b->slots);
-    free(b->views);
-    free(b->blocks);
-    free(b->verdicts);
-    buf_free(&b->checkpoint);
-    arena_free(&b->arena);
-}
-
-/* ---- Checkpoints */
-
-static void
-make_checkpoint(struct deliverer *d)
-{
-    struct buf gtids = { 0 };
-
-    gtid_set_format(d->at.gtids, &gtids);
-    struct progress p = {
-        .epoch = d->epoch,
-        .first = d->first,
-        .first_row = d->first_row,
-        .next = d->at.next,
-        .next_row = d->at.next_row,
-        .head = d->txn_has_events ? d->at.head : 0,
-        .seq = d->seq,
-        .gtid_set = buf_view(&gtids),
-        .file = buf_view(&d->at.file),
-        .file_offset = d->at.file_offset,
-        .lanes = 1,
-        .time_usec = clock_usec(),
-        .host = str_of(d->host),
-    };
-    memcpy(p.pipeline_id, d->pipeline_id, sizeof p.pipeline_id);
-    d->batch.checkpoint.len = 0;
-    progress_format(&p, &d->batch.checkpoint);
-    buf_free(&gtids);
+    gtid_set_free(&s->gtids);
+    buf_free(&s->file);
+    s->offset = 0;
 }
 
 bool
@@ -115,135 +59,31 @@ save_checkpoint(struct deliverer *d, struct weir_err *err)
     }
     d->unsaved = false;
     d->saved_at = clock_steady();
-    d->saved_offset = d->at.next;
+    d->saved_offset = d->stored_offset;
     return WEIR_OK;
 }
 
-/* ---- Writing */
+/* ---- Done */
 
 static void
-show_batch(struct deliverer *d)
-{
-    const struct batch      *b = &d->batch;
-    const struct weir_event *ev = b->events[0];
-    char                     text[512];
-
-    const int n = snprintf(
-        text, sizeof text, "%zu event%s from %.*s:%llu (%.*s), %.*s%s%.*s",
-        b->n, b->n == 1 ? "" : "s", STR_ARG(ev->txn->file),
-        (unsigned long long)ev->txn->offset, STR_ARG(ev->txn->gtid),
-        STR_ARG(ev->table ? ev->table->schema : STR("")),
-        ev->table ? "." : "", STR_ARG(ev->table ? ev->table->name : STR("")));
-    page_set_text(d->set.page, PAGE_WRITING,
-                  (struct weir_str){ text, n < (int)sizeof text ? (size_t)n
-                                                 : sizeof text - 1 });
-}
-
-static enum weir_status
-wait_for_end(struct batch *b, struct weir_err *err)
-{
-    pthread_mutex_lock(&b->lock);
-    while (!b->done) {
-        pthread_cond_wait(&b->ended, &b->lock);
-    }
-    const enum weir_status st = b->outcome;
-    *err = b->reason;
-    pthread_mutex_unlock(&b->lock);
-    return st;
-}
-
-static enum weir_status
-hand_over(struct deliverer *d, struct weir_err *err)
-{
-    const struct weir_module *m = d->sink.module;
-    struct batch             *b = &d->batch;
-    struct weir_batch        *pub = &b->head.pub;
-
-    b->head.in = &d->sink;
-    pub->nevents = b->n;
-    pub->events = b->events;
-    pub->slots = b->slots;
-    pub->flags = d->at.head && d->txn_has_events ? WEIR_TXN_OPEN : 0;
-    pub->checkpoint = (struct weir_checkpoint){
-        .id = str_of(d->name),
-        .slot = 0,
-        .epoch = d->epoch,
-        .data = buf_view(&b->checkpoint),
-    };
-    d->sink.scratch = &b->arena;
-    err->text[0] = '\0';
-    enum weir_status st = m->write(d->sink.self, pub, err);
-    if (st == WEIR_PENDING) {
-        st = wait_for_end(b, err);
-    }
-    if (st == WEIR_OK && m->commit && !(pub->flags & WEIR_TXN_OPEN)) {
-        st = m->commit(d->sink.self, pub, err);
-    }
-    return st;
-}
-
-static enum weir_status
-name_event(struct deliverer *d, size_t i, enum weir_status st,
-           const char *reason, struct weir_err *err)
-{
-    const struct weir_event *ev = d->batch.events[i];
-
-    return weir_fail(
-        err, st, "%.*s.%.*s, row of version %llu, transaction %.*s at "
-        "%.*s:%llu: %s",
-        STR_ARG(ev->table ? ev->table->schema : STR("")),
-        STR_ARG(ev->table ? ev->table->name : STR("")),
-        (unsigned long long)ev->seq, STR_ARG(ev->txn->gtid),
-        STR_ARG(ev->txn->file), (unsigned long long)ev->txn->offset, reason);
-}
-
-/* Single refusals decide for the batch: the worst of them, named. */
-static enum weir_status
-judge(struct deliverer *d, enum weir_status st, struct weir_err *err)
-{
-    const struct batch   *b = &d->batch;
-    const struct verdict *worst = NULL;
-
-    for (size_t i = 0; i < b->nverdicts; i++) {
-        if (!worst || b->verdicts[i].status < worst->status) {
-            worst = &b->verdicts[i];
-        }
-    }
-    if ((st == WEIR_OK || st == WEIR_REJECT) && worst) {
-        atomic_fetch_add(&d->set.page->rejects, b->nverdicts);
-        return name_event(d, worst->event, worst->status, worst->reason, err);
-    }
-    if (st == WEIR_REJECT && b->n > 0) {
-        const struct weir_err reason = *err;
-        return b->n == 1 ? name_event(d, 0, st, reason.text, err)
-                         : weir_fail(err, st, "one of %zu rows from "
-                                     "transaction %.*s on: %s", b->n,
-                                     STR_ARG(b->events[0]->txn->gtid),
-                                     reason.text);
-    }
-    if (st == WEIR_OK || st == WEIR_RETRY || st == WEIR_REJECT ||
-        st == WEIR_FATAL || st == WEIR_FENCED) {
-        return st;
-    }
-    return weir_fail(err, WEIR_FATAL,
-                     "module %s: write() gave %s, which is none of its "
-                     "outcomes", d->sink.module->name, status_name(st));
-}
-
-static void
-count(struct deliverer *d)
+count(struct deliverer *d, const struct round *r)
 {
     struct worker_page *page = d->set.page;
-    const struct batch *b = &d->batch;
 
-    atomic_fetch_add_explicit(&page->batches, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&page->rows, b->n, memory_order_relaxed);
-    atomic_fetch_add_explicit(&page->bytes, b->bytes, memory_order_relaxed);
-    atomic_store_explicit(&page->relay_offset, d->at.next,
+    for (const struct batch *b = r->batches; b; b = b->sibling) {
+        atomic_fetch_add_explicit(&page->batches, 1, memory_order_relaxed);
+    }
+    atomic_fetch_add_explicit(&page->rows_read, r->nread,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&page->rows_filtered, r->nfiltered,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&page->rows, r->napplied, memory_order_relaxed);
+    atomic_fetch_add_explicit(&page->bytes, r->bytes, memory_order_relaxed);
+    atomic_store_explicit(&page->relay_offset, r->next_offset,
                           memory_order_relaxed);
-    if (d->at.commit_usec) {
-        const int64_t lag = clock_usec() - d->at.commit_usec;
-        atomic_store_explicit(&page->commit_usec, d->at.commit_usec,
+    if (r->commit_usec) {
+        const int64_t lag = clock_usec() - r->commit_usec;
+        atomic_store_explicit(&page->commit_usec, r->commit_usec,
                               memory_order_relaxed);
         atomic_store_explicit(&page->lag_usec, lag > 0 ? lag : 0,
                               memory_order_relaxed);
@@ -253,46 +93,184 @@ count(struct deliverer *d)
 static void
 show_position(struct deliverer *d)
 {
-    struct buf gtids = { 0 };
+    struct progress p;
+    struct weir_err ignored;
 
-    gtid_set_format(d->at.gtids, &gtids);
-    page_set_text(d->set.page, PAGE_GTID, buf_view(&gtids));
-    page_set_text(d->set.page, PAGE_FILE, buf_view(&d->at.file));
-    atomic_store(&d->set.page->file_offset, d->at.file_offset);
-    buf_free(&gtids);
+    if (progress_parse(buf_view(&d->stored), &p, &ignored) == WEIR_OK) {
+        page_set_text(d->set.page, PAGE_GTID, p.gtid_set);
+        page_set_text(d->set.page, PAGE_FILE, p.file);
+        atomic_store(&d->set.page->file_offset, p.file_offset);
+    }
+}
+
+void
+write_done(struct deliverer *d, struct round *r)
+{
+    struct weir_err err;
+
+    count(d, r);
+    if (r->n > 0 && !d->oldest) {
+        page_set_text(d->set.page, PAGE_WRITING, STR(""));
+    }
+    if (d->module->commit && !d->by_key && r->open) {
+        return; /* the sink may still lose it: commit() comes later */
+    }
+    const struct buf before = d->stored;
+    d->stored = r->checkpoint;
+    r->checkpoint = before;
+    d->stored_offset = r->next_offset;
+    d->unsaved = true;
+    if (r->next_offset - d->saved_offset >
+            (uint64_t)d->set.pipeline->relay.size / 16 ||
+        clock_steady() - d->saved_at >= SECOND) {
+        show_position(d);
+        if (save_checkpoint(d, &err) != WEIR_OK) {
+            d->saved_at = clock_steady();
+            log_warn("%s; it is tried again", err.text);
+        }
+    }
+}
+
+/* ---- Given */
+
+static void
+show_caught_up(struct deliverer *d, bool idle)
+{
+    struct worker_page *page = d->set.page;
+
+    if (idle && !atomic_load_explicit(&page->caught_up,
+                                      memory_order_relaxed)) {
+        log_debug("caught up");
+    }
+    atomic_store_explicit(&page->caught_up, idle, memory_order_relaxed);
+    if (idle) {
+        atomic_store_explicit(&page->lag_usec, 0, memory_order_relaxed);
+    }
+}
+
+static enum weir_status
+hold(struct deliverer *d)
+{
+    d->held_up = true;
+    return WEIR_DROP;
+}
+
+/* Nothing in it for anybody: only the place moves, now and then. */
+static enum weir_status
+pass_on(struct deliverer *d, bool idle)
+{
+    show_caught_up(d, idle && lanes_quiet(d));
+    const uint64_t nread = d->round->nread, nfiltered = d->round->nfiltered;
+    round_reset(d, d->round);
+    d->round->nread = nread;
+    d->round->nfiltered = nfiltered;
+    return idle ? WEIR_DROP : WEIR_OK;
+}
+
+static void
+give(struct deliverer *d)
+{
+    struct round *r = d->round;
+
+    round_close(d, r);
+    share_round(d, r);
+    const bool more =
+        follower_offset(d->follower) < follower_published(d->follower);
+    const bool here = d->nlanes == 1 && lanes_quiet(d) &&
+                      (!more || r->n == 0 || r->alone);
+    d->round = round_new(d);
+    d->moved = false;
+    d->written_at = clock_steady();
+    d->written_offset = d->at.next;
+    if (r->alone && d->nlanes > 1) {
+        d->quiet_first = d->settle_next = true;
+    }
+    lanes_give(d, r, here);
 }
 
 enum weir_status
-write_batch(struct deliverer *d, struct weir_err *err)
+write_round(struct deliverer *d, bool idle, struct weir_err *err)
 {
-    struct batch *b = &d->batch;
+    struct round *r = d->round;
+    const bool    quiet = r->n == 0;
+    const bool    must = d->ready || d->quiet_first || d->failed != WEIR_OK;
 
-    if (b->n > 0) {
-        d->seq = b->events[b->n - 1]->seq;
-        show_batch(d);
+    /* A checkpoint among transactions that are left out would forget that. */
+    if (quiet && (!d->moved || d->catching_up ||
+                  !checkpoint_due(d, d->written_at, d->written_offset))) {
+        return pass_on(d, idle);
     }
-    make_checkpoint(d);
-    enum weir_status st = judge(d, hand_over(d, err), err);
+    if (idle && !quiet && !must) {
+        if (!has_waited(d)) {
+            return WEIR_DROP;
+        }
+        if (lanes_busy(d, r)) { /* it fills meanwhile */
+            return hold(d);
+        }
+    }
+    if (r->alone && !lanes_quiet(d)) {
+        d->ready = true;
+        return hold(d);
+    }
+    d->ready = false;
+    give(d);
+    const enum weir_status st = lanes_attend(d, err);
     if (st != WEIR_OK) {
         return st;
     }
-    count(d);
-    if (b->n > 0) {
-        page_set_text(d->set.page, PAGE_WRITING, STR(""));
+    show_caught_up(d, idle && lanes_quiet(d));
+    return idle ? WEIR_DROP : WEIR_OK;
+}
+
+/* ---- All lanes at one place */
+
+static enum weir_status
+store_slot(struct lane *l, const struct round *r, struct weir_err *err)
+{
+    struct deliverer *d = l->d;
+    struct batch     *b = batch_new(d, l, d->round);
+
+    b->head.pub = (struct weir_batch){
+        .checkpoint = { .id = str_of(d->name),
+                        .slot = d->by_key ? l->index : 0,
+                        .epoch = d->epoch,
+                        .data = buf_view(&r->checkpoint) },
+    };
+    d->round->batches = b->sibling;
+    enum weir_status st = send_empty(b, err);
+    if (st == WEIR_OK) {
+        l->acked = l->written = r->place;
+        l->written_at = clock_steady();
+        l->stored.len = 0;
+        buf_str(&l->stored, buf_view(&r->checkpoint));
     }
-    d->written_at = clock_steady();
-    d->written_offset = d->at.next;
-    if (d->sink.module->commit && (b->head.pub.flags & WEIR_TXN_OPEN)) {
-        return WEIR_OK; /* the sink may still lose it: commit() comes later */
+    b->next = d->spare_batches;
+    d->spare_batches = b;
+    return st;
+}
+
+enum weir_status
+write_settle(struct deliverer *d, struct weir_err *err)
+{
+    const uint32_t   n = d->by_key ? d->nlanes : 1;
+    enum weir_status st = WEIR_OK;
+
+    d->round->first = d->at.next;
+    d->round->first_row = d->at.next_row;
+    round_close(d, d->round);
+    for (uint32_t k = n; st == WEIR_OK && k-- > 0;) {
+        st = store_slot(&d->lanes[k], d->round, err);
     }
-    const struct buf before = d->stored;
-    d->stored = b->checkpoint;
-    b->checkpoint = before;
+    if (st != WEIR_OK) {
+        return st;
+    }
+    d->stored.len = 0;
+    buf_str(&d->stored, buf_view(&d->round->checkpoint));
+    d->stored_offset = d->at.next;
     d->moved = false;
     d->unsaved = true;
-    if (checkpoint_due(d, d->saved_at, d->saved_offset)) {
-        show_position(d);
-        st = save_checkpoint(d, err);
-    }
-    return st;
+    d->settle_next = false;
+    d->written_at = clock_steady();
+    d->written_offset = d->at.next;
+    return WEIR_OK;
 }

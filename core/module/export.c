@@ -175,10 +175,26 @@ void
 weir_conflict(struct weir_instance *in, const char *key, size_t n,
               const uint32_t *columns)
 {
-    /* One lane keeps all in order: there is nothing to share out by yet. */
-    assert(in->plan && key);
+    struct table_plan *plan = in->plan;
+
+    assert(plan && key);
+    if (plan->nrules == plan->rules_room) {
+        const size_t          room = plan->rules_room * 2 + 4;
+        struct conflict_rule *more =
+            arena_array(plan->arena, room, sizeof *more);
+        if (plan->nrules) {
+            memcpy(more, plan->rules, plan->nrules * sizeof *more);
+        }
+        plan->rules = more;
+        plan->rules_room = room;
+    }
+    struct conflict_rule *rule = &plan->rules[plan->nrules++];
+    rule->name = arena_strdup(plan->arena, key);
+    rule->n = n;
+    rule->columns = arena_array(plan->arena, n + 1, sizeof *rule->columns);
     for (size_t i = 0; i < n; i++) {
-        assert(columns[i] < in->plan->table->ncolumns);
+        assert(columns[i] < plan->table->ncolumns);
+        rule->columns[i] = columns[i];
     }
 }
 

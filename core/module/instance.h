@@ -29,6 +29,12 @@ struct table_plan {
         enum weir_type  type; /* of an added one */
     } *kept;
     struct weir_str schema, name; /* weir_rename(); data NULL: as it is */
+    size_t          nrules, rules_room; /* weir_conflict() */
+    struct conflict_rule {
+        const char *name;
+        size_t      n;
+        uint32_t   *columns;
+    } *rules;
     struct arena   *arena;        /* for the copies */
 };
 

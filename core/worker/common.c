@@ -173,28 +173,18 @@ worker_stopped(const struct worker *w, const char *reason)
     }
 }
 
-/* "3rd" */
-static const char *
-ordinal(unsigned n, char out[static 16])
-{
-    static const char *const ends[] = { "th", "st", "nd", "rd" };
-    const unsigned           tens = n % 100;
-
-    const bool regular = n % 10 > 3 || (tens > 10 && tens < 14);
-    snprintf(out, 16, "%u%s", n, ends[regular ? 0 : n % 10]);
-    return out;
-}
-
 bool
 worker_retry(const struct worker *w, unsigned *tries, const char *reason)
 {
     char          nth[16];
-    const int64_t wait = clock_backoff(*tries, FIRST_WAIT, LONGEST_WAIT);
+    const int64_t wait = 
+        clock_backoff(*tries, w->retry_base ? w->retry_base : FIRST_WAIT,
+                      w->retry_cap ? w->retry_cap : LONGEST_WAIT);
 
     ++*tries;
     atomic_fetch_add(&w->page->retries, 1);
     log_warn("%s; next try in %.1f s (%s)", reason, (double)wait / SECOND,
-             ordinal(*tries + 1, nth));
+             str_ordinal(*tries + 1, nth));
     page_set_state(w->page, PAGE_WAITING, reason);
     return worker_wait(w, wait);
 }

@@ -20,6 +20,7 @@ struct worker {
     const struct conf_sink     *sink; /* NULL in a source worker */
     struct worker_page         *page;
     int                         stop_fd; /* an eventfd: readable = drain */
+    int64_t                     retry_base, retry_cap; /* 0: 100 ms, 60 s */
 };
 
 /* Ends the process with WORKER_EXIT_CONFIG, after a line in the log, where the

@@ -19,11 +19,23 @@ struct sink_worker {
     unsigned          tries;    /* in vain, one after another */
     bool              is_open, is_started;
     bool              told; /* that it waits for the source */
+    char              why[512]; /* it waits, as shown */
 };
 
 static void
 show_running(struct sink_worker *s)
 {
+    char why[512];
+
+    if (deliver_trouble(s->d, why, sizeof why)) {
+        if (strcmp(s->why, why) != 0 && !worker_stopping(&s->w)) {
+            snprintf(s->why, sizeof s->why, "%s", why);
+            page_set_state(s->w.page, PAGE_WAITING, why);
+            s->tries++; /* what comes then goes on */
+        }
+        return;
+    }
+    s->why[0] = '\0';
     if (atomic_load(&s->w.page->state) != PAGE_RUNNING &&
         !worker_stopping(&s->w)) {
         page_set_state(s->w.page, PAGE_RUNNING, NULL);
@@ -117,11 +129,14 @@ sink_main(const struct worker_args *args)
         .slot = args->slot,
         .page = s.w.page,
         .stop_fd = s.w.stop_fd,
+        .drain_ms = s.w.conf->drain_ms,
     };
+    s.w.retry_base = s.w.sink->retry.base_ms * 1000;
+    s.w.retry_cap = s.w.sink->retry.cap_ms * 1000;
     s.d = deliver_new(&settings);
     enum weir_status st = WEIR_OK;
     do {
-        page_beat(s.w.page);
+        deliver_beat(s.d);
         st = step(&s, &err);
     } while (!judge(&s, st, &err));
     deliver_close(&s.d);
