@@ -244,6 +244,9 @@ struct deliverer {
     struct ring      ring;
     struct breaker   breaker;
     bool             cancel, finishing;
+    bool             unproved; /* begun again after a failure, nothing written
+                                  since */
+    struct weir_err  last_why; /* of that */
     /* The decoding thread's again. */
     struct conflicts conflicts;
     uint64_t         open_until; /* rounds of a transaction larger than one */

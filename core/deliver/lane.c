@@ -453,6 +453,10 @@ deliver_trouble(struct deliverer *d, char *out, size_t room)
     bool any = false;
 
     pthread_mutex_lock(&d->lock);
+    if (d->unproved && d->oldest) {
+        any = true;
+        snprintf(out, room, "%s", d->last_why.text);
+    }
     for (uint32_t k = 0; k < d->nlanes && !any; k++) {
         const struct lane *l = &d->lanes[k];
         any = l->state == LANE_WAITS ||

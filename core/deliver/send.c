@@ -104,6 +104,7 @@ went_well(struct batch *b)
     if (d->breaker.failures) {
         breaker_success(&d->breaker);
     }
+    d->unproved = false;
     if (l->state == LANE_WAITS) {
         l->state = LANE_FINE;
         l->why.text[0] = '\0';
@@ -122,6 +123,11 @@ end_of_lane(struct lane *l, enum weir_status st, const struct weir_err *why)
     pthread_mutex_lock(&d->lock);
     l->fate = st;
     l->why = *why;
+    if (st == WEIR_RETRY) {
+        d->unproved = true;
+        d->last_why = *why;
+        breaker_failure(&d->breaker, clock_steady());
+    }
     breaker_untried(&d->breaker);
     pthread_cond_broadcast(&d->changed);
     pthread_mutex_unlock(&d->lock);
@@ -387,7 +393,8 @@ count_done(const struct batch *b, const uint32_t *again, size_t nagain)
             continue;
         }
         const struct verdict *v = b->nverdicts ? verdict_on(b, i) : NULL;
-        done += !v && !b->round->items[which].half;
+        const struct item    *item = &b->round->items[which];
+        done += !v && !item->half && item->ev->op < WEIR_SNAPSHOT_BEGIN;
     }
     return done;
 }

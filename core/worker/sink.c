@@ -31,7 +31,7 @@ show_running(struct sink_worker *s)
         if (strcmp(s->why, why) != 0 && !worker_stopping(&s->w)) {
             snprintf(s->why, sizeof s->why, "%s", why);
             page_set_state(s->w.page, PAGE_WAITING, why);
-            s->tries++; /* what comes then goes on */
+            s->tries += s->tries == 0; /* what comes then "goes on" */
         }
         return;
     }
