@@ -16,7 +16,7 @@ literal()
 }
 
 sed '/^@DIRECTIVES@$/,$d' "$page"
-for block in global pipeline relay sink; do
+for block in global pipeline relay sink retry breaker; do
     said=$("$weir" -h "$block")
     printf '.SH "%s"\n' "$(echo "$block" | tr a-z A-Z)"
     printf '%s\n' "$said" | literal

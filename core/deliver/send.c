@@ -471,6 +471,7 @@ refused_whole(struct batch *b, const struct weir_err *err)
         end_of_lane(b->lane, WEIR_FATAL, err);
         return false;
     }
+    went_well(b); /* it answers */
     if (b->nsent > 1) {
         b->chunk = (b->nsent + 1) / 2;
         return true;
@@ -513,6 +514,9 @@ ask_slot(struct batch *b)
         return back_off(b, &err);
     }
     b->ask = false;
+    pthread_mutex_lock(&d->lock);
+    breaker_untried(&d->breaker); /* the write is the probe */
+    pthread_mutex_unlock(&d->lock);
     if (st == WEIR_OK && l->found.found && l->found.epoch > d->epoch) {
         st = weir_fail(&err, WEIR_FENCED,
                        "its checkpoint is of epoch %llu, and ours is %llu",
