@@ -159,8 +159,8 @@ static const struct weir_directive retry_directives[] = {
 #define B struct conf_breaker
 static const struct weir_directive breaker_directives[] = {
     WEIR_INT(B, failures, .value = "10", .min = 1, .max = 1000000,
-        .help = "failures of all lanes, one after another, before nothing is "
-                "tried for a while"),
+        .help = "failures in a row, times lanes, before nothing is tried for a "
+                "while"),
     CORE(MSEC, int64_t, B, open_ms, "open", .value = "60s", .min = 1,
         .max = 86400000, .help = "how long; then one batch is tried"),
     WEIR_END

@@ -250,6 +250,7 @@ wait_for_turn(struct batch *b)
     struct deliverer *d = l->d;
 
     pthread_mutex_lock(&d->lock);
+    breaker_untried(&d->breaker); /* others come first, and may need to try */
     while (!d->by_key && !d->cancel && d->ring.low < b->round->id) {
         pthread_cond_wait(&l->wake, &d->lock);
     }

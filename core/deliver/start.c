@@ -233,6 +233,9 @@ make_lanes(struct deliverer *d, struct weir_err *err)
                      "when they have met", n, d->nwanted);
         }
     }
+    /* Each lane fails by itself when the target does: as long as with one. */
+    d->breaker.limit =
+        (unsigned)d->set.sink->breaker.failures * (d->by_key ? n : 1);
     return lanes_open(d, n, err);
 }
 

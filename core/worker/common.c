@@ -177,7 +177,7 @@ bool
 worker_retry(const struct worker *w, unsigned *tries, const char *reason)
 {
     char          nth[16];
-    const int64_t wait = 
+    const int64_t wait =
         clock_backoff(*tries, w->retry_base ? w->retry_base : FIRST_WAIT,
                       w->retry_cap ? w->retry_cap : LONGEST_WAIT);
 

@@ -8,7 +8,7 @@ use Time::HiRes qw(sleep);
 
 my $t     = Weir->new;
 my $db    = $t->database;
-my $redis = $t->redis;
+my $redis = $t->redis(durable => 1);
 my $dir   = $t->dir;
 $db->make_weir_user;
 my $load = Weir::Load->new($db)->create_tables;
@@ -90,6 +90,18 @@ $load->stop;
 synced('after ten changes');
 is(scalar(grep { $redis->ask('EXISTS', "weir:checkpoint:shop/users:$_") } 1 .. 15),
     3, 'what is no longer used is gone');
+
+# The target goes away and comes back: each lane finds its own place.
+my ($back) = $weir->reload(config(6, 3));
+is($back, 0, 'reload');
+$load->start;
+sleep 0.3;
+$redis->crash;
+sleep 0.7;
+$redis->start;
+sleep 0.3;
+$load->stop;
+synced('after the target came back');
 
 # Killed, and started with another number: the old one runs until they meet.
 $t->expect_log(qr/killed by signal 9|signal 9|crash/i);
