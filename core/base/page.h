@@ -60,6 +60,7 @@ struct worker_page {
         rows_skipped;
     _Atomic uint64_t relay_used, relay_size; /* bytes; the source's */
     _Atomic uint32_t parked_tables;
+    _Atomic uint32_t dead_letters;  /* 1 while there are any */
     _Atomic uint32_t caught_up;     /* 1 while there is nothing to do */
     _Atomic uint32_t restored;      /* 1 once a sink's stored position is known */
 

@@ -13,7 +13,10 @@
 
 enum { FILE_MAX = 2048 };
 
-static const char *const verbs[] = { "none", "rewind", "adopt" };
+static const char *const verbs[] = {
+    "none", "rewind", "adopt", "park-resume", "park-discard", "dead-replay",
+    "dead-discard",
+};
 
 const char *
 request_path(struct arena *a, const char *state, const char *pipeline,
@@ -62,7 +65,7 @@ request_read(const char *path, struct request *out, struct weir_err *err)
         const int n = sscanf(text.data,
                              "weir-request 1 %15s %" SCNu64 " %" SCNu64, verb,
                              &out->id, &out->offset);
-        for (int i = REQUEST_REWIND; n == 3 && i <= REQUEST_ADOPT; i++) {
+        for (int i = REQUEST_REWIND; n == 3 && i <= REQUEST_DEAD_DISCARD; i++) {
             if (strcmp(verb, verbs[i]) == 0) {
                 out->verb = (enum request_verb)i;
             }

@@ -20,12 +20,16 @@ enum request_verb {
     REQUEST_NONE,
     REQUEST_REWIND, /* to `offset` in the relay */
     REQUEST_ADOPT,  /* take over what another Weir left in the target */
+    REQUEST_PARK_RESUME, /* the table whose folder has that hash: `offset` */
+    REQUEST_PARK_DISCARD,
+    REQUEST_DEAD_REPLAY, /* the dead letter at `offset`, 0: all of them */
+    REQUEST_DEAD_DISCARD,
 };
 
 struct request {
     enum request_verb verb;
     uint64_t          id;     /* chosen by who asks, to know its answer */
-    uint64_t          offset; /* of a rewind */
+    uint64_t          offset; /* of a rewind; or what it is about */
 };
 
 const char *request_path(struct arena *a, const char *state,

@@ -135,6 +135,10 @@ static const struct weir_directive sink_directives[] = {
     WEIR_CHOICE(S, on_reject, .value = "park", .names = rejects,
         .help = "what becomes of what the sink will never take: its table is "
                 "put aside, the event is, or it is left out"),
+    WEIR_SIZE(S, aside, .value = "1g", .min = 1 << 16,
+        .max = INT64_MAX / 4,
+        .help = "parked tables and dead letters of this sink on disk, at "
+                "most; then it stops"),
     CORE(MSEC, int64_t, S, timeout_ms, "timeout", .value = "60s", .min = 100,
         .max = 86400000,
         .help = "a module's call that takes longer hangs: its worker is "

@@ -52,6 +52,7 @@ struct conf_sink_settings { /* core's own directives of a sink block */
     int64_t          lanes;
     int64_t          window;     /* bytes of what is decoded and not done */
     int64_t          on_reject;  /* enum conf_reject */
+    int64_t          aside;      /* bytes on disk of what is put aside */
     int64_t          timeout_ms; /* a call that takes longer hangs: 60s */
     const char      *was;        /* its former name, or NULL */
 };

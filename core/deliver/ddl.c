@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "deliver/refuse.h"
 #include "schema/charset.h"
 
 enum { DDL_PREFIX = 16 };
@@ -54,16 +55,27 @@ changed_by_statement(const struct deliverer *d, const struct frame *f,
 }
 
 static enum weir_status
-check_dml(const struct deliverer *d, const struct frame *f,
+check_dml(struct deliverer *d, const struct frame *f,
           const struct statement *s, struct weir_err *err)
 {
-    for (size_t i = 0; i < s->ntables; i++) {
+    enum weir_status st = WEIR_OK;
+
+    for (size_t i = 0; i < s->ntables && st == WEIR_OK; i++) {
         const struct statement_table *t = &s->tables[i];
-        if (s->unsure || view_routed(d, t->schema, t->name)) {
-            return changed_by_statement(d, f, t, s, err);
+        struct view                  *v = NULL;
+        if (!s->unsure && !view_routed(d, t->schema, t->name)) {
+            continue;
+        }
+        if (!s->unsure) {
+            st = view_of_name(d, t->schema, t->name, &v, err);
+        }
+        if (st == WEIR_OK && (!v || v->wanted)) {
+            changed_by_statement(d, f, t, s, err);
+            const struct weir_err why = *err;
+            st = refuse_ddl(d, v, why.text, err);
         }
     }
-    return WEIR_OK;
+    return st;
 }
 
 static const struct weir_ddl *
@@ -103,6 +115,10 @@ add_truncate(struct deliverer *d, const struct frame *f,
     if (st != WEIR_OK || !v->wanted || !(v->ops & 1u << WEIR_TRUNCATE)) {
         return st;
     }
+    if (v->refused || refuse_holds(d, v)) {
+        return refuse_ddl(d, v, v->refused ? v->refused->text
+                                           : "its table is parked", err);
+    }
     struct weir_event *ev = fill_add(d, v, f);
     ev->op = WEIR_TRUNCATE;
     ev->ddl = ddl;
@@ -136,9 +152,11 @@ fill_ddl(struct deliverer *d, const struct frame *f, bool *added,
     for (size_t i = 0; i < s.ntables && st == WEIR_OK; i++) {
         struct view *one;
         st = view_of_name(d, s.tables[i].schema, s.tables[i].name, &one, err);
-        if (st == WEIR_OK && one->wanted) {
+        if (st == WEIR_OK && one->wanted && refuse_holds(d, one)) {
+            st = refuse_ddl(d, one, "its table is parked", err);
+        } else if (st == WEIR_OK && one->wanted) {
             wanted = true;
-            v = v ? v : one;
+            v = v || one->refused ? v : one;
         }
     }
     if (st == WEIR_OK && wanted) {

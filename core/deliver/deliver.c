@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "deliver/aside.h"
 #include "deliver/internal.h"
 #include "relay/identity.h"
 
@@ -108,6 +109,9 @@ deliver_open(struct deliverer *d, struct weir_err *err)
         st = make_folder(d, err);
         if (st == WEIR_OK) {
             st = twoslot_open(d->checkpoint_path, &d->local, err);
+        }
+        if (st == WEIR_OK) {
+            st = aside_open(d, err);
         }
     }
     for (size_t i = 0; st == WEIR_OK && i < d->nstages; i++) {
@@ -268,6 +272,7 @@ deliver_close(struct deliverer **dp)
         instance_close(&d->stages[i]);
     }
     follower_close(&d->follower);
+    aside_close(d);
     twoslot_close(&d->local);
     place_free(&d->at);
     skip_free(&d->skip);

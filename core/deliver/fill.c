@@ -136,9 +136,9 @@ gather(const struct step *s, const struct weir_value *in, struct arena *a)
 }
 
 /* An event through filters and transforms; DROP: left out. */
-static enum weir_status
-through_steps(struct deliverer *d, const struct view *v,
-              struct weir_event *ev, struct weir_err *err)
+enum weir_status
+fill_steps(struct deliverer *d, const struct view *v, struct weir_event *ev,
+           struct weir_err *err)
 {
     for (size_t i = 0; i < v->nsteps; i++) {
         const struct step        *s = &v->steps[i];
@@ -167,6 +167,15 @@ through_steps(struct deliverer *d, const struct view *v,
     }
     ev->table = v->out;
     return WEIR_OK;
+}
+
+void
+fill_finish(struct weir_event *made, const struct weir_event *ev)
+{
+    const uint32_t flags = made->flags;
+
+    *made = *ev;
+    made->flags = flags | (key_changed(ev) ? WEIR_KEY_CHANGED : 0);
 }
 
 static enum weir_status
@@ -211,7 +220,7 @@ next_row(struct deliverer *d, bool *added, struct weir_err *err)
                              .after = after };
     if (st == WEIR_OK) {
         ev.txn = transaction_of_round(d);
-        st = through_steps(d, v, &ev, err);
+        st = fill_steps(d, v, &ev, err);
     }
     if (st == WEIR_DROP) {
         d->round->nread++;
@@ -221,12 +230,7 @@ next_row(struct deliverer *d, bool *added, struct weir_err *err)
     if (st != WEIR_OK) {
         return row_failed(d, v, st, err);
     }
-    struct weir_event *made = fill_add(d, v, &d->frame);
-    ev.flags = made->flags;
-    if (key_changed(&ev)) {
-        ev.flags |= WEIR_KEY_CHANGED;
-    }
-    *made = ev;
+    fill_finish(fill_add(d, v, &d->frame), &ev);
     const size_t bytes = (size_t)(d->rows.p - row) + sizeof ev;
     *added = share_item(d, d->round->n - 1, bytes);
     d->round->nread += *added;
@@ -272,6 +276,15 @@ walk_frame(struct deliverer *d, bool *full, struct weir_err *err)
     const size_t started = d->round->n;
 
     for (;;) {
+        if (refuse_holds(d, d->frame_view)) { /* since one of its rows */
+            const enum weir_status aside = refuse_frame(
+                d, d->frame_view, "its table is parked", err);
+            if (aside != WEIR_DROP) {
+                return aside;
+            }
+            *full = d->quiet_first;
+            break;
+        }
         const bool               was_full = is_full(d);
         transaction_of_round(d);
         const struct arena       mark = d->round->arena;
@@ -364,6 +377,11 @@ enter_rows(struct deliverer *d, struct weir_err *err)
     st = binlog_rows_open(&d->rows, (enum binlog_type)header[4], p.p,
                           reader_left(&p), v->table->columns,
                           v->table->pub.ncolumns, err);
+    if (st == WEIR_REJECT) {
+        row_failed(d, v, st, err);
+        const struct weir_err why = *err;
+        return refuse_frame(d, v, why.text, err);
+    }
     if (st != WEIR_OK) {
         return row_failed(d, v, st, err);
     }
@@ -463,6 +481,11 @@ take_ddl(struct deliverer *d, bool *ends, struct weir_err *err)
             st = fill_ddl(d, &d->frame, &added, err);
         }
         fill_leave_frame(d);
+        if (st == WEIR_DROP && d->quiet_first) {
+            *ends = true;
+            arena_rewind(&d->round->arena, &mark);
+            return follower_seek(d->follower, d->frame.offset, err);
+        }
         added = added && share_alone(d);
         if (!added) {
             arena_rewind(&d->round->arena, &mark);

@@ -265,6 +265,7 @@ struct deliverer {
     bool             careful; /* one event at a time, to find a culprit */
     uint64_t         careful_until;
 
+    struct aside  *aside; /* what was put aside: aside.h */
     struct view   *views;
     size_t         nviews;
     struct frames *by_frame; /* table frames of this segment: their view */
@@ -352,6 +353,11 @@ enum weir_status fill_pass(struct deliverer *d, uint64_t to,
 struct weir_event *fill_add(struct deliverer *d, struct view *v,
                             const struct frame *f);
 void fill_leave_frame(struct deliverer *d);
+/* A decoded row through filters and transforms; DROP: left out. */
+enum weir_status fill_steps(struct deliverer *d, const struct view *v,
+                            struct weir_event *ev, struct weir_err *err);
+/* Its flags and table, once it went through. */
+void fill_finish(struct weir_event *made, const struct weir_event *ev);
 
 /* ddl.c: adds an event of its own, or none, or refuses. */
 enum weir_status fill_ddl(struct deliverer *d, const struct frame *f,
@@ -362,6 +368,10 @@ enum weir_status fill_ddl(struct deliverer *d, const struct frame *f,
 enum weir_status refuse_frame(struct deliverer *d, struct view *v,
                               const char *why, struct weir_err *err);
 enum weir_status refuse_row(struct deliverer *d, struct view *v,
+                            const char *why, struct weir_err *err);
+
+/* A statement that is for a table which is parked, or can't be had. */
+enum weir_status refuse_ddl(struct deliverer *d, struct view *v,
                             const char *why, struct weir_err *err);
 
 /* round.c */
@@ -392,6 +402,10 @@ void share_round(struct deliverer *d, struct round *r);
 bool batch_work(struct batch *b, bool once);
 /* A batch without events, for its checkpoint, now; one try. */
 enum weir_status send_empty(struct batch *b, struct weir_err *err);
+/* The present round's events on lane 0, with that checkpoint, now; one try.
+ * REJECT: some of them, or all. */
+enum weir_status send_aside(struct deliverer *d, struct weir_str checkpoint,
+                            struct weir_err *err);
 
 /* lane.c */
 void lanes_init(struct deliverer *d);

@@ -344,7 +344,9 @@ answer_lane(struct deliverer *d, struct lane *l, struct weir_err *err)
     }
     pthread_mutex_lock(&d->lock);
     l->answered = st == WEIR_OK;
-    if (st != WEIR_OK) {
+    if (st == WEIR_OK) {
+        l->asked_at = 0; /* the next question has an answer of its own */
+    } else {
         l->why = *err;
     }
     pthread_cond_broadcast(&l->wake);

@@ -3,36 +3,39 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
-#include "base/log.h"
+#include "deliver/aside.h"
 #include "deliver/internal.h"
 
 enum weir_status
 refuse(struct deliverer *d, const struct refused *what, struct weir_err *err)
 {
-    if (d->set.sink->set.on_reject != CONF_REJECT_SKIP) {
-        return weir_fail(err, WEIR_REJECT, "%s", what->reason);
-    }
-    atomic_fetch_add(&d->set.page->rows_skipped, what->nrows);
-    log_warn("skipped: %s", what->reason);
-    return WEIR_OK;
+    return aside_put(d, what, err);
 }
 
 enum weir_status
 refuse_settle(struct deliverer *d, struct weir_err *err)
 {
-    (void)d;
-    (void)err;
-    return WEIR_OK;
+    return aside_settle(d, err);
 }
 
-/* What came before it of the same table has to be dealt with first. */
+/* What came before it of the same table has to be dealt with first.  Of one that
+ * is parked nothing is on its way any more, once that was seen to be so. */
 static bool
 is_next(struct deliverer *d, const struct view *v)
 {
+    struct aside_table *parked =
+        v ? aside_find(d, v->table->pub.schema, v->table->pub.name) : NULL;
+
+    if (parked && parked->alone) {
+        return true;
+    }
     pthread_mutex_lock(&d->lock);
-    const bool done = v->last_round < d->ring.low;
+    const bool done = v && !parked && v->last_round < d->ring.low;
     pthread_mutex_unlock(&d->lock);
     if (d->round->n == 0 && (done || lanes_quiet(d))) {
+        if (parked) {
+            parked->alone = true;
+        }
         return true;
     }
     d->quiet_first = true;
@@ -56,15 +59,22 @@ refuse_now(struct deliverer *d, struct view *v, uint32_t row, uint32_t nrows,
     if (!is_next(d, v)) {
         return WEIR_DROP;
     }
-    const enum weir_status st = refuse(d, &what, err);
-    return st == WEIR_OK ? refuse_settle(d, err) : st;
+    return refuse(d, &what, err); /* settled before a checkpoint passes it */
 }
 
 enum weir_status
 refuse_row(struct deliverer *d, struct view *v, const char *why,
            struct weir_err *err)
 {
-    return refuse_now(d, v, d->rows.index, 1, why, err);
+    return refuse_now(d, v, d->at.next_row, 1, why, err);
+}
+
+enum weir_status
+refuse_ddl(struct deliverer *d, struct view *v, const char *why,
+           struct weir_err *err)
+{
+    d->frame_table = 0;
+    return refuse_now(d, v, REFUSED_ALL_ROWS, 0, why, err);
 }
 
 enum weir_status
@@ -87,6 +97,9 @@ refuse_frame(struct deliverer *d, struct view *v, const char *why,
             n++;
         }
     }
+    const uint32_t from =
+        d->at.next == d->frame.offset ? d->at.next_row : 0;
+    n = n > from ? n - from : 0;
     const enum weir_status st =
         refuse_now(d, v, REFUSED_ALL_ROWS, n, why, err);
     d->round->nread += st == WEIR_OK ? n : 0;
@@ -96,7 +109,7 @@ refuse_frame(struct deliverer *d, struct view *v, const char *why,
 bool
 refuse_holds(const struct deliverer *d, const struct view *v)
 {
-    (void)d;
-    (void)v;
-    return false;
+    return aside_holds(d, v->table->pub.schema, v->table->pub.name,
+                       d->frame.offset,
+                       d->at.next == d->frame.offset ? d->at.next_row : 0);
 }

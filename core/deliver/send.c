@@ -283,11 +283,13 @@ commit(struct batch *b)
     return st == WEIR_OK;
 }
 
-enum weir_status
-send_empty(struct batch *b, struct weir_err *err)
+/* One try; with a verdict on any event, REJECT. */
+static enum weir_status
+send_now(struct batch *b, struct weir_err *err)
 {
     struct lane *l = b->lane;
 
+    b->nverdicts = 0;
     b->done = false;
     err->text[0] = '\0';
     lane_enter(l);
@@ -296,11 +298,52 @@ send_empty(struct batch *b, struct weir_err *err)
     if (st == WEIR_PENDING) {
         st = wait_for_end(b, err);
     }
+    if (b->nverdicts && (st == WEIR_OK || st == WEIR_REJECT)) {
+        st = weir_fail(err, b->verdicts[0].status, "%s",
+                       b->verdicts[0].reason);
+    }
     if (st == WEIR_OK && l->d->module->commit) {
         st = l->d->module->commit(l->in.self, &b->head.pub, err);
     }
     lane_leave(l);
+    return st;
+}
+
+enum weir_status
+send_empty(struct batch *b, struct weir_err *err)
+{
+    const enum weir_status st = send_now(b, err);
+
     return st == WEIR_REJECT ? WEIR_FATAL : st;
+}
+
+enum weir_status
+send_aside(struct deliverer *d, struct weir_str checkpoint,
+           struct weir_err *err)
+{
+    struct lane  *l = &d->lanes[0];
+    struct round *r = d->round;
+    struct batch *b = batch_new(d, l, r);
+
+    if (b->room < r->n) {
+        b->room = r->n;
+        b->todo = xrealloc(b->todo, b->room * sizeof *b->todo);
+    }
+    for (size_t i = 0; i < r->n; i++) {
+        b->todo[b->n++] = (uint32_t)i;
+    }
+    b->chunk = b->n;
+    select_events(b);
+    b->head.pub = (struct weir_batch){
+        .nevents = b->nsent, .events = b->events, .slots = b->slots,
+        .checkpoint = { .id = str_of(d->name), .slot = 0, .epoch = d->epoch,
+                        .data = checkpoint },
+    };
+    const enum weir_status st = send_now(b, err);
+    r->batches = b->sibling;
+    b->next = d->spare_batches;
+    d->spare_batches = b;
+    return st;
 }
 
 /* ---- What came of it */
@@ -464,6 +507,8 @@ written(struct batch *b)
     return goes_on;
 }
 
+static bool failed(struct batch *b, const struct weir_err *err);
+
 /* A refusal that names no event: by halves, down to the one. */
 static bool
 refused_whole(struct batch *b, const struct weir_err *err)
@@ -478,6 +523,36 @@ refused_whole(struct batch *b, const struct weir_err *err)
         return true;
     }
     note_refused(b, 0, err->text);
+    b->at++;
+    b->chunk = b->n - b->at;
+    b->tries = 0;
+    return refuse_noted(b);
+}
+
+/* A refusal that names events: nothing says that the others were written.  What
+ * stands before the first of them goes again alone, then that one is seen to:
+ * so that what is put aside stays in order. */
+static bool
+refused_some(struct batch *b, const struct weir_err *err)
+{
+    const bool enough = too_many(b);
+    size_t     first = 0;
+
+    while (first < b->nsent) {
+        const struct verdict *v = verdict_on(b, first);
+        if (v && (v->status == WEIR_REJECT || enough)) {
+            break;
+        }
+        first++;
+    }
+    if (first == b->nsent) {
+        return failed(b, err);
+    }
+    if (first > 0) {
+        b->chunk = first;
+        return true;
+    }
+    note_refused(b, 0, verdict_on(b, 0)->reason);
     b->at++;
     b->chunk = b->n - b->at;
     b->tries = 0;
@@ -595,7 +670,8 @@ judge(struct batch *b, enum weir_status st, struct weir_err *err)
         }
         return written(b);
     case WEIR_REJECT:
-        return b->nverdicts ? written(b) : search_culprit(b, err);
+        return b->nverdicts && d->by_key ? refused_some(b, err)
+                                         : search_culprit(b, err);
     case WEIR_RETRY:
         return failed(b, err);
     case WEIR_FATAL:

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "deliver/aside.h"
 #include "relay/origin.h"
 
 /* ---- What is stored */
@@ -596,6 +597,9 @@ start(struct deliverer *d, struct weir_err *err)
         return st == WEIR_OK || st == WEIR_RETRY ? WEIR_DROP : st;
     }
     st = make_lanes(d, err);
+    if (st == WEIR_OK) {
+        st = aside_start(d, err);
+    }
     if (st == WEIR_OK) {
         st = start_somewhere(d, err);
     }

@@ -213,8 +213,12 @@ write_round(struct deliverer *d, bool idle, struct weir_err *err)
         return hold(d);
     }
     d->ready = false;
+    enum weir_status st = refuse_settle(d, err);
+    if (st != WEIR_OK) {
+        return st;
+    }
     give(d);
-    const enum weir_status st = lanes_attend(d, err);
+    st = lanes_attend(d, err);
     if (st != WEIR_OK) {
         return st;
     }
@@ -253,7 +257,7 @@ enum weir_status
 write_settle(struct deliverer *d, struct weir_err *err)
 {
     const uint32_t   n = d->by_key ? d->nlanes : 1;
-    enum weir_status st = WEIR_OK;
+    enum weir_status st = refuse_settle(d, err);
 
     d->round->first = d->at.next;
     d->round->first_row = d->at.next_row;

@@ -88,6 +88,7 @@ reset_page(struct child *c)
     atomic_store(&page->restored, 0);
     atomic_store(&page->caught_up, 0);
     atomic_store(&page->parked_tables, 0);
+    atomic_store(&page->dead_letters, 0);
     atomic_store(&page->started_usec, clock_usec());
     page_set_state(page, PAGE_STARTING, NULL);
 }

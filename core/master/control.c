@@ -273,9 +273,8 @@ pass_on(struct asking *a, const struct request *request)
     if (request_write(path, request, &err) != WEIR_OK) {
         return say(a, false, "%s", err.text);
     }
-    log_info("%s: uid %u asks for %s", c->what, a->uid,
-             request->verb == REQUEST_REWIND ? "a rewind"
-                                             : "its target's takeover");
+    log_info("%s: uid %u asks for %.*s", c->what, a->uid,
+             STR_ARG(a->words[2]));
     if (c->state == CHILD_RUNNING) {
         child_end(c, SIGQUIT, s->generation.drain_ms);
     } else if (c->state == CHILD_DUE || c->state == CHILD_RESTING) {
@@ -287,15 +286,46 @@ pass_on(struct asking *a, const struct request *request)
 }
 
 static bool
-do_rewind(struct asking *a)
+do_at(struct asking *a, enum request_verb verb)
 {
-    struct request r = { .verb = REQUEST_REWIND };
+    struct request r = { .verb = verb };
 
     if (a->n != 7 || !str_u64(a->words[5], &r.offset) ||
         !str_u64(a->words[6], &r.id)) {
-        return say(a, false, "a rewind needs PIPELINE SINK OFFSET ID");
+        return say(a, false, "%.*s needs PIPELINE SINK NUMBER ID",
+                   STR_ARG(a->words[2]));
     }
     return pass_on(a, &r);
+}
+
+static bool
+do_rewind(struct asking *a)
+{
+    return do_at(a, REQUEST_REWIND);
+}
+
+static bool
+do_park_resume(struct asking *a)
+{
+    return do_at(a, REQUEST_PARK_RESUME);
+}
+
+static bool
+do_park_discard(struct asking *a)
+{
+    return do_at(a, REQUEST_PARK_DISCARD);
+}
+
+static bool
+do_dead_replay(struct asking *a)
+{
+    return do_at(a, REQUEST_DEAD_REPLAY);
+}
+
+static bool
+do_dead_discard(struct asking *a)
+{
+    return do_at(a, REQUEST_DEAD_DISCARD);
 }
 
 static bool
@@ -320,6 +350,8 @@ static const struct { const char *verb; bool (*act)(struct asking *a); }
 requests[] = {
     { "version", do_version }, { "pause", do_pause }, { "resume", do_resume },
     { "rewind", do_rewind },   { "adopt", do_adopt },
+    { "park-resume", do_park_resume }, { "park-discard", do_park_discard },
+    { "dead-replay", do_dead_replay }, { "dead-discard", do_dead_discard },
 };
 
 static void

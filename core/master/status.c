@@ -276,6 +276,13 @@ print_worker(const struct status_worker *w, int width)
     if (w->why[0]) {
         printf("  %-*s  `- %s\n", width, "", w->why);
     }
+    if (w->page.parked_tables) {
+        printf("  %-*s  `- tables are parked: weirctl park list says why and "
+               "what to do\n", width, "");
+    }
+    if (w->page.dead_letters) {
+        printf("  %-*s  `- dead letters: weirctl dead list\n", width, "");
+    }
 }
 
 static void

@@ -372,7 +372,7 @@ follow_unknown(const struct follower *f, const struct frame *frame,
 static bool
 is_known(enum frame_type type)
 {
-    return type >= FRAME_TXN_HEAD && type <= FRAME_STOP;
+    return type >= FRAME_TXN_HEAD && type <= FRAME_ASIDE;
 }
 
 /* In the segment entered, at an offset that it reaches or ends before. */

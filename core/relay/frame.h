@@ -33,6 +33,7 @@
  *   SNAPSHOT   reserved
  *   END        u64 base of the next segment, for people to read
  *   STOP       i64 usec: the relay was closed cleanly here
+ *   ASIDE      in side logs only: deliver/sidelog.h
  */
 #ifndef WEIR_RELAY_FRAME_H
 #define WEIR_RELAY_FRAME_H
@@ -50,6 +51,7 @@ enum {
 enum frame_type {
     FRAME_TXN_HEAD = 1, FRAME_TABLE, FRAME_ROW, FRAME_DDL, FRAME_SNAPSHOT,
     FRAME_ROTATE, FRAME_HEARTBEAT, FRAME_COMMIT, FRAME_END, FRAME_STOP,
+    FRAME_ASIDE,
 };
 
 enum frame_flags {

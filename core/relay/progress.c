@@ -13,6 +13,7 @@ enum { PROGRESS_FORMAT = 1, HEAD = 5, FIELD_HEAD = 5, TAIL = 4 };
 enum field { /* on disk and in sinks: never given another meaning */
     PIPELINE_ID = 1, EPOCH, FIRST, FIRST_ROW, NEXT, NEXT_ROW, TXN_HEAD, SEQ,
     GTID_SET, LOG_FILE, LOG_OFFSET, LANES, TIME, HOST, SNAPSHOT,
+    SIDE, SIDE_DONE,
 };
 
 static void
@@ -65,6 +66,10 @@ progress_format(const struct progress *p, struct buf *out)
     put_number(out, TIME, (uint64_t)p->time_usec);
     put_text(out, HOST, p->host);
     put_text(out, SNAPSHOT, p->snapshot);
+    if (p->side.len) {
+        put_text(out, SIDE, p->side);
+        put_number(out, SIDE_DONE, p->side_done);
+    }
     put_le32(crc, crc32c(0, out->data + start, out->len - start));
     buf_add(out, crc, sizeof crc);
 }
@@ -139,6 +144,11 @@ get_field(struct progress *p, unsigned tag, struct weir_str field)
     case SNAPSHOT:
         p->snapshot = field;
         return true;
+    case SIDE:
+        p->side = field;
+        return true;
+    case SIDE_DONE:
+        return get_number(field, INT64_MAX, &p->side_done);
     default:
         return true; /* of a later version */
     }

@@ -30,6 +30,10 @@ struct progress {
     int64_t         time_usec; /* when it was made */
     struct weir_str host;      /* where */
     struct weir_str snapshot;  /* reserved: its progress by chunk */
+    /* While a side log is being applied: its folder's name, and up to where.
+     * The rest says where the stream stands, meanwhile and after. */
+    struct weir_str side;
+    uint64_t        side_done;
 };
 
 void progress_format(const struct progress *p, struct buf *out);

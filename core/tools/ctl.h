@@ -63,6 +63,9 @@ int ctl_hand_on(struct ctl *c, const char *pipeline, const char *sink,
                 const char *verb, const char *argument);
 /* ctl_rewind.c */
 int ctl_rewind(struct ctl *c);
+/* ctl_aside.c */
+int ctl_park(struct ctl *c);
+int ctl_dead(struct ctl *c);
 /* ctl_relay.c */
 int ctl_relay(struct ctl *c);
 int ctl_schema(struct ctl *c);

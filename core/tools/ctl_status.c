@@ -56,6 +56,7 @@ put_worker(struct buf *out, const struct status_worker *w)
     ctl_uint(out, "retries", p->retries);
     ctl_uint(out, "rejects", p->rejects);
     ctl_int(out, "parked_tables", p->parked_tables);
+    ctl_bool(out, "dead_letters", p->dead_letters);
     ctl_int(out, "restarts", p->restarts);
     buf_text(out, "}");
 }

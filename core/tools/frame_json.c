@@ -323,14 +323,14 @@ frame_json_put(struct frame_json *j, struct relaylog *l, const struct frame *f,
 {
     static const char *const types[] = {
         "unknown",   "head", "table", "row", "ddl", "snapshot", "rotate",
-        "heartbeat", "commit", "end", "stop",
+        "heartbeat", "commit", "end", "stop", "aside",
     };
     const size_t type = (size_t)f->type;
 
     arena_reset(&j->call);
     buf_text(out, "{");
     ctl_uint(out, "offset", f->offset);
-    ctl_text(out, "type", str_of(types[type < 11 ? type : 0]));
+    ctl_text(out, "type", str_of(types[type < 12 ? type : 0]));
     ctl_int(out, "bytes", (int64_t)f->payload.len);
     if (f->flags & FRAME_CONTINUED) {
         ctl_bool(out, "repeated", true);

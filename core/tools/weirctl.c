@@ -50,6 +50,21 @@ static const struct command commands[] = {
       "says what it would do.\n", ctl_rewind },
     { "adopt", "SINK", "take over what another weir left in a sink's target",
       "What `adopt = on` in the sink's block does, once.\n", ctl_adopt },
+    { "park", "list|show|resume|discard [SINK [TABLE]] [--json]",
+      "tables that a sink has put aside",
+      "list     which, since when, why, and what to do\n"
+      "show     what is kept of one, each event as a JSON object, raw bytes too\n"
+      "resume   applies what is kept, in its order; then the table joins the\n"
+      "         stream.  Stops where the sink refuses again\n"
+      "discard  throws it away; the table goes on with what comes\n"
+      "TABLE is DATABASE.TABLE.\n", ctl_park },
+    { "dead", "list|show|replay|discard [SINK [ID|all]] [--json]",
+      "single events that a sink has put aside",
+      "list     each with its number, reason, attempts\n"
+      "show     as JSON objects, raw bytes too; one of them, or all\n"
+      "replay   sends them again, but for those whose row has a newer version\n"
+      "         by now\n"
+      "discard  throws them away\n", ctl_dead },
     { "relay", "ls|verify|dump [PIPELINE] [--json]", "the segments on disk",
       "ls      each segment: its base, size, times and position\n"
       "verify  reads all of it and checks every CRC; exit status 1: damaged\n"

@@ -1,0 +1,590 @@
+/*
+ * aside_apply.c - what was put aside goes through the same sink after all, when
+ * a person asks for it.  At a start, on lane 0: nothing else is on its way.  How
+ * far the side log was applied stands in the checkpoint that goes along with
+ * each batch, beside the stream's unmoved position: so a crash repeats as much
+ * as the sink's guarantee says, which is nothing where it is exactly-once.
+ */
+#include "deliver/aside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "deliver/dead.h"
+#include "deliver/sidelog.h"
+
+/* Dead letters go one by one: each is handled when the sink has taken it. */
+enum { BATCH_EVENTS = 500, BATCH_BYTES = 1 << 20 };
+
+/* A pass over one side log. */
+struct pass {
+    struct deliverer *d;
+    struct aside_table *table;
+    const char         *folder; /* below the sink's: "park/..." or "dead" */
+    struct follower    *records; /* d->follower reads what they name */
+    const struct dead_list *dead; /* which of them; NULL: all */
+    struct buf        blob;    /* the checkpoint that goes along */
+    struct progress   found;   /* as it was; its texts in the call's arena */
+    uint64_t          limit;   /* the stream brings what is from here on */
+    uint32_t          limit_row;
+    uint64_t          done, to; /* applied; and behind what is in the batch */
+    uint64_t          applied; /* events */
+    size_t            most;    /* events in a batch */
+};
+
+/* ---- Records to events */
+
+static bool
+is_before_limit(const struct pass *p, uint64_t frame, uint32_t row)
+{
+    return frame < p->limit || (frame == p->limit && row < p->limit_row);
+}
+
+static enum weir_status
+add_row(struct pass *p, struct view *v, const struct side_record *r,
+        const struct frame *f, struct weir_err *err)
+{
+    struct deliverer   *d = p->d;
+    struct arena       *a = &d->round->arena;
+    struct binlog_rows *rows = &d->rows;
+    const size_t size = (v->table->pub.ncolumns + 1) *
+                        sizeof(struct weir_value);
+
+    struct weir_value *before =
+        rows->op != WEIR_INSERT ? arena_take(a, size) : NULL;
+    struct weir_value *after =
+        rows->op != WEIR_DELETE ? arena_take(a, size) : NULL;
+    enum weir_status st =
+        binlog_rows_next(rows, v->columns, before, after, a, err);
+    if (st != WEIR_OK) {
+        return st;
+    }
+    struct weir_event ev = { .op = rows->op, .before = before,
+                             .after = after, .seq = r->frame + rows->index,
+                             .txn = transaction_of_round(d) };
+    st = fill_steps(d, v, &ev, err);
+    if (st == WEIR_OK) {
+        fill_finish(fill_add(d, v, f), &ev);
+    }
+    return st == WEIR_DROP ? WEIR_OK : st;
+}
+
+static enum weir_status
+add_rows(struct pass *p, const struct side_record *r, const struct frame *f,
+         struct weir_err *err)
+{
+    struct deliverer *d = p->d;
+    struct reader     in = reader_of(f->payload.data, f->payload.len);
+    struct view      *v;
+
+    read_le(&in, 8);
+    const uint64_t table = read_le(&in, 8);
+    read_le(&in, 8);
+    const uint8_t *header = read_bytes(&in, BINLOG_HEADER);
+    enum weir_status st = view_of_frame(d, table, &v, err);
+    if (st == WEIR_OK && v->refused) {
+        *err = *v->refused;
+        return WEIR_REJECT;
+    }
+    if (st != WEIR_OK || !v->wanted || !header) {
+        return st;
+    }
+    st = binlog_rows_open(&d->rows, (enum binlog_type)header[4], in.p,
+                          reader_left(&in), v->table->columns,
+                          v->table->pub.ncolumns, err);
+    while (st == WEIR_OK) {
+        const uint32_t row = d->rows.next;
+        const bool     meant = r->row == REFUSED_ALL_ROWS
+                                   ? row >= r->from
+                                   : row == r->row;
+        st = meant && is_before_limit(p, r->frame, row) &&
+                     (v->ops & 1u << d->rows.op)
+                 ? add_row(p, v, r, f, err)
+                 : binlog_rows_skip(&d->rows, 1, err);
+        if (row == r->row) {
+            break;
+        }
+    }
+    return st == WEIR_DROP ? WEIR_OK : st;
+}
+
+static enum weir_status
+add_record(struct pass *p, const struct side_record *r, struct weir_err *err)
+{
+    struct deliverer *d = p->d;
+    struct frame      f;
+    bool              added;
+
+    const uint64_t first_row = r->row == REFUSED_ALL_ROWS ? r->from : r->row;
+    if (!is_before_limit(p, r->frame, (uint32_t)first_row)) {
+        return WEIR_OK;
+    }
+    enum weir_status st = follower_seek(d->follower, r->body, err);
+    if (st == WEIR_OK) {
+        st = follower_next(d->follower, &f, err);
+    }
+    if (st != WEIR_OK || f.payload.len < 24) {
+        return weir_wrap(err, st == WEIR_RETRY ? st : WEIR_FATAL, "side log");
+    }
+    d->frame = f;
+    d->frame_block = follower_block(d->follower);
+    block_ref(d->frame_block);
+    if (f.type == FRAME_DDL && d->round->n > 0) { /* which goes alone */
+        fill_leave_frame(d);
+        return WEIR_PENDING;
+    }
+    st = transaction_need(d, get_le64(f.payload.data), err);
+    d->txn_has_events = false;
+    d->round->txn = NULL;
+    if (st == WEIR_OK && f.type == FRAME_DDL) {
+        struct frame as_was = f;
+        as_was.offset = r->frame;
+        st = fill_ddl(d, &as_was, &added, err);
+    } else if (st == WEIR_OK) {
+        st = add_rows(p, r, &f, err);
+    }
+    if (d->round->n > 0) {
+        d->round->items[d->round->n - 1].ev->flags |= WEIR_LAST_IN_TXN;
+    }
+    fill_leave_frame(d);
+    return st;
+}
+
+/* ---- Batches */
+
+static void
+make_blob(struct pass *p, bool on_its_way)
+{
+    struct deliverer *d = p->d;
+    struct progress   at = p->found;
+
+    at.epoch = d->epoch;
+    at.time_usec = clock_usec();
+    at.host = str_of(d->host);
+    at.side = on_its_way ? str_of(p->folder) : STR("");
+    at.side_done = on_its_way ? p->to : 0;
+    p->blob.len = 0;
+    progress_format(&at, &p->blob);
+}
+
+/* The sink's own checkpoint is written along; else, and for what retention goes
+ * by, the one here. */
+static enum weir_status
+send(struct pass *p, bool on_its_way, struct weir_err *err)
+{
+    struct deliverer *d = p->d;
+    const size_t      n = d->round->n;
+
+    make_blob(p, on_its_way);
+    d->at.head = 0; /* each is whole */
+    enum weir_status st = send_aside(d, buf_view(&p->blob), err);
+    if (st == WEIR_OK && (!d->keeps || !on_its_way)) {
+        st = twoslot_write(d->local, buf_view(&p->blob), true, err);
+    }
+    if (st == WEIR_OK) {
+        p->applied += n;
+        p->done = p->to;
+        if (on_its_way && p->dead) {
+            st = sidelog_set_handled(p->table->dir, p->to, err);
+        }
+        atomic_fetch_add(&d->set.page->rows, n);
+        round_reset(d, d->round);
+        p->most = BATCH_EVENTS;
+    }
+    return st;
+}
+
+static bool
+is_enough(const struct pass *p)
+{
+    const struct round *r = p->d->round;
+
+    return p->dead || r->n >= p->most || r->arena.used >= BATCH_BYTES ||
+           r->nblocks >= 16;
+}
+
+static bool
+is_alone(const struct round *r)
+{
+    return r->n > 0 && r->items[r->n - 1].ev->op > WEIR_DELETE;
+}
+
+/* One record's events into the batch, or the batch on its way. */
+static enum weir_status
+take(struct pass *p, const struct side_record *r, struct weir_err *err)
+{
+    enum weir_status st = add_record(p, r, err);
+
+    if (st == WEIR_PENDING) {
+        st = send(p, true, err);
+        st = st == WEIR_OK ? add_record(p, r, err) : st;
+    }
+    if (st != WEIR_OK) {
+        return st;
+    }
+    p->to = r->next;
+    return p->d->round->n > 0 && (is_enough(p) || is_alone(p->d->round))
+               ? send(p, true, err)
+               : WEIR_OK;
+}
+
+static bool
+is_meant(const struct pass *p, const struct side_record *r)
+{
+    return r->at >= p->done && (!p->dead || dead_is_meant(p->dead, r->at));
+}
+
+/* All that is not done with.  REJECT: refused again, and what stands before it
+ * is applied. */
+static enum weir_status
+go(struct pass *p, struct weir_err *err)
+{
+    struct deliverer  *d = p->d;
+    struct side_record r = { 0 };
+    enum weir_status   st = WEIR_OK;
+
+    p->to = p->done;
+    for (;;) {
+        const enum weir_status got = sidelog_next(p->records, &r, err);
+        if (got != WEIR_OK) {
+            st = got;
+            break;
+        }
+        if (is_meant(p, &r)) {
+            st = take(p, &r, err);
+            if (st != WEIR_OK) {
+                break;
+            }
+        }
+    }
+    if (st == WEIR_DROP) {
+        st = d->round->n > 0 ? send(p, true, err) : WEIR_OK;
+    }
+    round_reset(d, d->round);
+    return st;
+}
+
+/* By large batches, then one record at a time up to what is refused. */
+static enum weir_status
+run(struct pass *p, struct weir_err *err)
+{
+    struct deliverer *d = p->d;
+    enum weir_status  st = WEIR_OK;
+
+    p->most = BATCH_EVENTS;
+    for (int careful = 0; careful < 2; careful++) {
+        struct follower *other;
+        st = sidelog_read(p->table->dir, &p->records, err);
+        if (st != WEIR_OK) {
+            return st == WEIR_DROP ? WEIR_OK : st;
+        }
+        st = sidelog_read(p->table->dir, &other, err);
+        if (st == WEIR_OK) {
+            struct follower *stream = d->follower;
+            d->follower = other;
+            views_new_segment(d);
+            round_reset(d, d->round);
+            st = go(p, err);
+            fill_leave_frame(d);
+            d->follower = stream;
+            d->txn = NULL;
+            d->at.head = 0;
+            views_new_segment(d);
+            follower_close(&other);
+        }
+        follower_close(&p->records);
+        if (st != WEIR_REJECT || p->dead) {
+            break;
+        }
+        p->most = 1;
+    }
+    return st;
+}
+
+/* ---- What is asked for */
+
+static enum weir_status
+begin(struct pass *p, struct deliverer *d, struct aside_table *t,
+      struct weir_err *err)
+{
+    struct arena *a = &d->aside->call;
+    const bool    resend = d->set.sink->batching.resend;
+
+    *p = (struct pass){ .d = d, .table = t, .found = d->found,
+                        .folder = t->dir + strlen(d->sink_dir) + 1 };
+    p->found.gtid_set = arena_str(a, d->found.gtid_set);
+    p->found.file = arena_str(a, d->found.file);
+    const enum weir_status st = sidelog_done(t->dir, &p->done, err);
+    p->limit = resend ? p->found.first : p->found.next;
+    p->limit_row = resend ? p->found.first_row : p->found.next_row;
+    return st;
+}
+
+static void
+end(struct pass *p)
+{
+    buf_free(&p->blob);
+}
+
+/* The rest of the answer is what became of it; the request ends. */
+static enum weir_status
+answer(struct deliverer *d, bool ok, const char *sentence,
+       struct weir_err *err)
+{
+    if (!ok) {
+        return request_refused(d, sentence, err);
+    }
+    log_info("%s", sentence);
+    const enum weir_status st =
+        answer_write(d->request_path, d->answer_path, d->request.id, true,
+                     sentence, err);
+    d->request.verb = REQUEST_NONE;
+    return st == WEIR_OK ? st : weir_wrap(err, WEIR_RETRY, "answer");
+}
+
+static const char *
+folder_of(const struct aside_table *t)
+{
+    return strrchr(t->dir, '/') + 1;
+}
+
+static struct aside_table *
+find_parked(const struct deliverer *d, uint64_t hash)
+{
+    struct aside_table *t = d->aside->parked;
+
+    while (t && str_hash(0, str_of(folder_of(t))) != hash) {
+        t = t->next;
+    }
+    return t;
+}
+
+static enum weir_status
+remove_table(struct deliverer *d, struct aside_table *t, struct weir_err *err)
+{
+    const char *dir = arena_printf(&d->aside->call, "%s", t->dir);
+
+    aside_forget(d, t);
+    return sidelog_remove(dir, err);
+}
+
+static enum weir_status
+resume_table(struct deliverer *d, struct aside_table *t, struct weir_err *err)
+{
+    struct pass p;
+    char        text[1024];
+
+    const char *name =
+        arena_printf(&d->aside->call, "%.*s.%.*s", STR_ARG(buf_view(&t->schema)),
+                     STR_ARG(buf_view(&t->table)));
+    enum weir_status st = begin(&p, d, t, err);
+    t->frame = UINT64_MAX; /* holds nothing back, meanwhile */
+    d->aside->applying = true;
+    if (st == WEIR_OK) {
+        st = run(&p, err);
+    }
+    d->aside->applying = false;
+    sidelog_first(t->log, &t->frame, &t->row);
+    struct weir_err why = *err;
+    if (st == WEIR_OK || st == WEIR_REJECT) {
+        const enum weir_status noted = sidelog_set_done(t->dir, p.done, err);
+        st = noted == WEIR_OK ? st : noted;
+    }
+    const unsigned long long n = p.applied;
+    end(&p);
+    if (st == WEIR_REJECT) {
+        snprintf(text, sizeof text, "%llu events of %s were applied, then: "
+                 "%.600s.  It stays parked with the rest; mend that and resume "
+                 "it again, or discard it", n, name, why.text);
+        return answer(d, false, text, err);
+    }
+    if (st == WEIR_OK) {
+        st = remove_table(d, t, err);
+    }
+    if (st != WEIR_OK) {
+        return st;
+    }
+    snprintf(text, sizeof text, "resumed with %s: %llu events that were kept "
+             "are applied, without their places in transactions, and it joins "
+             "the stream here", name, n);
+    return answer(d, true, text, err);
+}
+
+static enum weir_status
+park_request(struct deliverer *d, struct weir_err *err)
+{
+    char                text[700];
+    struct aside_table *t = find_parked(d, d->request.offset);
+
+    if (!t) {
+        return answer(d, false, "that table is not parked (any more)", err);
+    }
+    if (d->request.verb == REQUEST_PARK_RESUME) {
+        return resume_table(d, t, err);
+    }
+    snprintf(text, sizeof text, "without the %llu rows that were kept of "
+             "%.*s.%.*s: its changes come again from here on, and what it "
+             "lacks has to be copied anew",
+             (unsigned long long)sidelog_rows(t->log),
+             STR_ARG(buf_view(&t->schema)), STR_ARG(buf_view(&t->table)));
+    const enum weir_status st = remove_table(d, t, err);
+    return st == WEIR_OK ? answer(d, true, text, err) : st;
+}
+
+/* Those of the list that nothing stands in the way of. */
+static enum weir_status
+replay(struct deliverer *d, const struct dead_list *list, uint64_t *taken,
+       struct weir_err *err)
+{
+    struct pass p;
+
+    enum weir_status st = begin(&p, d, &d->aside->dead, err);
+    p.done = 0; /* each for itself: `handled` */
+    p.dead = list;
+    d->aside->applying = true;
+    st = st == WEIR_OK ? run(&p, err) : st;
+    d->aside->applying = false;
+    *taken = p.applied;
+    end(&p);
+    return st;
+}
+
+static enum weir_status
+remove_if_empty(struct deliverer *d, struct weir_err *err)
+{
+    struct aside_table *t = &d->aside->dead;
+    bool                empty;
+
+    const enum weir_status st = dead_is_empty(t->dir, &empty, err);
+    if (st != WEIR_OK || !empty) {
+        return st;
+    }
+    sidelog_close(&t->log);
+    aside_show(d);
+    return sidelog_remove(t->dir, err);
+}
+
+/* Does it; what to say of it, in `out`. */
+static enum weir_status
+do_dead(struct deliverer *d, struct dead_list *list, char *out, size_t room,
+        struct weir_err *err)
+{
+    uint64_t taken = 0;
+
+    if (d->request.verb == REQUEST_DEAD_DISCARD) {
+        snprintf(out, room, "rid of %zu dead letters", dead_count(list));
+        return dead_discard(d->aside->dead.dir, list, err);
+    }
+    enum weir_status st = dead_check_newer(d, list, err);
+    if (st == WEIR_OK) {
+        st = replay(d, list, &taken, err);
+    }
+    const size_t newer = dead_newer(list);
+    snprintf(out, room, "through with the dead letters: %llu taken, %zu left "
+             "where they are%s", (unsigned long long)taken, newer,
+             newer ? ", since a newer version of their row has passed: "
+                     "discard them" : "");
+    return st;
+}
+
+static enum weir_status
+dead_request(struct deliverer *d, struct weir_err *err)
+{
+    struct dead_list *list;
+    char              text[1024];
+
+    if (!d->aside->dead.log) {
+        return answer(d, false, "there are no dead letters", err);
+    }
+    enum weir_status st = dead_list_load(d->aside->dead.dir,
+                                         d->request.offset, &list, err);
+    if (st == WEIR_OK) {
+        st = do_dead(d, list, text, sizeof text, err);
+    }
+    dead_list_free(&list);
+    const bool refused = st == WEIR_REJECT;
+    if (refused) {
+        snprintf(text, sizeof text, "%.1000s", err->text);
+        st = WEIR_OK;
+    }
+    if (st == WEIR_OK) {
+        st = remove_if_empty(d, err);
+    }
+    return st == WEIR_OK ? answer(d, !refused, text, err) : st;
+}
+
+/* ---- At a start */
+
+/* The sink has what its checkpoint says of a side log, even if that is not
+ * noted here yet. */
+static enum weir_status
+make_good(struct deliverer *d, struct weir_err *err)
+{
+    const struct weir_str side = d->found.side;
+    uint64_t              done;
+
+    if (str_is(side, "dead")) {
+        return d->aside->dead.log
+                   ? sidelog_set_handled(d->aside->dead.dir,
+                                         d->found.side_done, err)
+                   : WEIR_OK;
+    }
+    for (struct aside_table *t = d->aside->parked; t && side.len; t = t->next) {
+        if (!str_is(side, t->dir + strlen(d->sink_dir) + 1)) {
+            continue;
+        }
+        const enum weir_status st = sidelog_done(t->dir, &done, err);
+        return st == WEIR_OK && done < d->found.side_done
+                   ? sidelog_set_done(t->dir, d->found.side_done, err)
+                   : st;
+    }
+    return WEIR_OK;
+}
+
+bool
+aside_is_asked(const struct deliverer *d)
+{
+    return d->request.verb >= REQUEST_PARK_RESUME;
+}
+
+/* After a crash lanes may stand apart, and each knows only for itself which
+ * rows it has. */
+static bool
+is_level(const struct deliverer *d)
+{
+    for (uint32_t k = 0; k < d->nfound; k++) {
+        if (d->slots[k].found && (d->slots[k].p.next != d->found.next ||
+                                  d->slots[k].p.next_row !=
+                                      d->found.next_row)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum weir_status
+aside_start(struct deliverer *d, struct weir_err *err)
+{
+    enum weir_status st = make_good(d, err);
+
+    if (st != WEIR_OK || !aside_is_asked(d)) {
+        return st;
+    }
+    if (d->is_new || !is_level(d)) {
+        return answer(d, false, d->is_new
+                          ? "the sink has no position yet"
+                          : "its lanes do not stand at one place since they "
+                            "were killed: ask again in a moment", err);
+    }
+    const bool park = d->request.verb == REQUEST_PARK_RESUME ||
+                      d->request.verb == REQUEST_PARK_DISCARD;
+    st = park ? park_request(d, err) : dead_request(d, err);
+    arena_reset(&d->aside->call);
+    return st;
+}

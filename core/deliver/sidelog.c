@@ -1,0 +1,628 @@
+/* sidelog.c - see sidelog.h. */
+#include "deliver/sidelog.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "deliver/refuse.h"
+#include "relay/follow.h"
+#include "relay/relay.h"
+#include "relay/segment.h"
+
+enum {
+    SEGMENT = 16 << 20,
+    ASIDE_FIXED = 48,
+    HEARTBEAT_FIXED = 24,
+    PLAIN_MAX = 180, /* of a folder's name, before its hash takes over */
+};
+
+struct copied { uint64_t from, to; }; /* a frame of the relay; 0: none */
+
+struct sidelog {
+    char         *dir;
+    struct buf    names;
+    struct relay *relay;
+    uint64_t      segment, bytes, rows;
+    struct copied head, body;
+    struct buf    table; /* its payload, as put last */
+    uint64_t      table_at;
+    bool          unsettled;
+    uint64_t      first; /* frame */
+    uint32_t      first_row;
+    uint64_t     *seen; /* hash set of keys, open addressing */
+    size_t        nseen, seen_room;
+};
+
+/* ---- What is there already */
+
+/* A row by its seq; a whole frame apart from its first row. */
+static uint64_t
+key_of(uint64_t frame, uint32_t row)
+{
+    return row == REFUSED_ALL_ROWS ? frame | UINT64_C(1) << 63 : frame + row;
+}
+
+static uint64_t *
+seen_place(const struct sidelog *s, uint64_t key)
+{
+    size_t i = (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 20);
+
+    for (i &= s->seen_room - 1; s->seen[i] && s->seen[i] != key;) {
+        i = (i + 1) & (s->seen_room - 1);
+    }
+    return &s->seen[i];
+}
+
+static void
+see(struct sidelog *s, uint64_t key)
+{
+    if (2 * (s->nseen + 1) > s->seen_room) {
+        uint64_t *old = s->seen;
+        const size_t n = s->seen_room;
+        s->seen_room = n ? 2 * n : 256;
+        s->seen = xcalloc(s->seen_room, sizeof *s->seen);
+        for (size_t i = 0; i < n; i++) {
+            if (old[i]) {
+                *seen_place(s, old[i]) = old[i];
+            }
+        }
+        free(old);
+    }
+    uint64_t *place = seen_place(s, key);
+    s->nseen += *place == 0;
+    *place = key;
+}
+
+static void
+note_first(struct sidelog *s, uint64_t frame, uint32_t row, uint32_t from)
+{
+    row = row == REFUSED_ALL_ROWS ? from : row;
+    if (frame < s->first || (frame == s->first && row < s->first_row)) {
+        s->first = frame;
+        s->first_row = row;
+    }
+}
+
+void
+sidelog_first(const struct sidelog *s, uint64_t *frame, uint32_t *row)
+{
+    *frame = s->first;
+    *row = s->first_row;
+}
+
+static bool
+has(const struct sidelog *s, uint64_t frame, uint32_t row)
+{
+    return s->nseen > 0 &&
+           (*seen_place(s, key_of(frame, row)) ||
+            *seen_place(s, key_of(frame, REFUSED_ALL_ROWS)));
+}
+
+/* ---- Names */
+
+static bool
+is_plain(unsigned char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
+
+static void
+put_plain(struct buf *out, struct weir_str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        const unsigned char c = (unsigned char)name.data[i];
+        if (is_plain(c)) {
+            buf_byte(out, (char)c);
+        } else {
+            buf_printf(out, "%%%02x", c);
+        }
+    }
+}
+
+const char *
+sidelog_folder(struct arena *a, struct weir_str schema, struct weir_str table)
+{
+    struct buf out = { 0 };
+
+    put_plain(&out, schema);
+    buf_byte(&out, '.');
+    put_plain(&out, table);
+    if (out.len > PLAIN_MAX) {
+        const uint64_t h = str_hash(str_hash(1, schema), table);
+        out.len = PLAIN_MAX;
+        buf_printf(&out, "%%%016" PRIx64, h);
+    }
+    const char *name = arena_cstr(a, buf_view(&out));
+    buf_free(&out);
+    return name;
+}
+
+static void
+put_names(void *arg, struct buf *out)
+{
+    buf_str(out, buf_view(&((struct sidelog *)arg)->names));
+}
+
+/* ---- Opening */
+
+static const char *
+page_of(struct arena *a, const char *dir)
+{
+    return arena_printf(a, "%s/page", dir);
+}
+
+static enum weir_status
+count_bytes(struct sidelog *s, struct weir_err *err)
+{
+    struct segment_names names;
+    char                 path[PATH_MAX];
+    struct stat          st;
+
+    const enum weir_status listed = segment_list(s->dir, &names, err);
+    if (listed != WEIR_OK) {
+        return listed;
+    }
+    for (size_t i = 0; i < names.nbases; i++) {
+        segment_path(path, s->dir, names.bases[i]);
+        s->bytes += stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+    }
+    segment_names_free(&names);
+    return WEIR_OK;
+}
+
+static enum weir_status
+read_seen(struct sidelog *s, struct weir_err *err)
+{
+    struct follower   *f;
+    struct side_record r;
+
+    enum weir_status st = sidelog_read(s->dir, &f, err);
+    if (st != WEIR_OK) {
+        return st == WEIR_DROP ? WEIR_OK : st;
+    }
+    while ((st = sidelog_next(f, &r, err)) == WEIR_OK) {
+        see(s, key_of(r.frame, r.row));
+        note_first(s, r.frame, r.row, r.from);
+        s->rows += r.nrows;
+    }
+    follower_close(&f);
+    return st == WEIR_DROP ? WEIR_OK : st;
+}
+
+enum weir_status
+sidelog_open(const char *dir, struct weir_str schema, struct weir_str table,
+             struct sidelog **out, struct weir_err *err)
+{
+    struct sidelog *s = xcalloc(1, sizeof *s);
+    struct arena    a = { 0 };
+
+    s->dir = xstrdup(dir);
+    s->first = UINT64_MAX;
+    buf_str(&s->names, schema);
+    buf_byte(&s->names, '\0');
+    buf_str(&s->names, table);
+    enum weir_status st = file_mkdir(dir, 0700, err);
+    if (st == WEIR_OK) {
+        const struct relay_settings settings = {
+            .dir = dir, .page_path = page_of(&a, dir),
+            .segment_size = SEGMENT, .sync = RELAY_SYNC_INTERVAL,
+            .origin = put_names, .arg = s,
+        };
+        st = relay_open(&settings, &s->relay, err);
+    }
+    arena_free(&a);
+    if (st == WEIR_OK) {
+        st = count_bytes(s, err);
+    }
+    if (st == WEIR_OK) {
+        st = read_seen(s, err);
+    }
+    if (st != WEIR_OK) {
+        sidelog_close(&s);
+        return weir_wrap(err, st, "side log %s", dir);
+    }
+    *out = s;
+    return WEIR_OK;
+}
+
+void
+sidelog_close(struct sidelog **pointer)
+{
+    struct sidelog *s = *pointer;
+    struct weir_err ignored; /* what was settled is there; the rest comes
+                                again */
+
+    if (!s) {
+        return;
+    }
+    relay_close(&s->relay, true, &ignored);
+    buf_free(&s->names);
+    buf_free(&s->table);
+    free(s->seen);
+    free(s->dir);
+    free(s);
+    *pointer = NULL;
+}
+
+uint64_t
+sidelog_bytes(const struct sidelog *s)
+{
+    return s->bytes;
+}
+
+uint64_t
+sidelog_rows(const struct sidelog *s)
+{
+    return s->rows;
+}
+
+/* ---- Putting */
+
+static enum weir_status
+put_frame(struct sidelog *s, enum frame_type type, struct weir_str payload,
+          uint64_t *at, struct weir_err *err)
+{
+    const struct iovec part = { (void *)payload.data, payload.len };
+    const uint64_t     before = relay_end(s->relay);
+
+    const enum weir_status st =
+        relay_append(s->relay, type, 0, &part, 1, at, err);
+    s->bytes += relay_end(s->relay) - before;
+    return st;
+}
+
+static enum weir_status
+put_head(struct sidelog *s, const struct frame *head, struct weir_err *err)
+{
+    if (s->head.from == head->offset) {
+        return WEIR_OK;
+    }
+    s->body.from = 0; /* says where its head is */
+    s->head.from = head->offset;
+    return put_frame(s, FRAME_TXN_HEAD, head->payload, &s->head.to, err);
+}
+
+static enum weir_status
+put_table(struct sidelog *s, const struct frame *table, struct weir_err *err)
+{
+    if (!table || (s->table_at &&
+                   str_eq(buf_view(&s->table), table->payload))) {
+        return WEIR_OK;
+    }
+    s->body.from = 0;
+    s->table.len = 0;
+    buf_str(&s->table, table->payload);
+    return put_frame(s, FRAME_TABLE, table->payload, &s->table_at, err);
+}
+
+/* Its first numbers say where head and table stand. */
+static enum weir_status
+put_body(struct sidelog *s, const struct frame *body, struct weir_err *err)
+{
+    const bool   is_row = body->type == FRAME_ROW;
+    const size_t fixed = is_row ? 16 : 8;
+    uint8_t      prefix[16];
+
+    if (s->body.from == body->offset) {
+        return WEIR_OK;
+    }
+    if (body->payload.len < fixed) {
+        return weir_fail(err, WEIR_FATAL, "relay: the frame at %" PRIu64
+                         " is too short", body->offset);
+    }
+    put_le64(prefix, s->head.to);
+    put_le64(prefix + 8, s->table_at);
+    const struct iovec parts[] = {
+        { prefix, fixed },
+        { (void *)(body->payload.data + fixed), body->payload.len - fixed },
+    };
+    s->body.from = body->offset;
+    const uint64_t         before = relay_end(s->relay);
+    const enum weir_status st = relay_append(s->relay, body->type, 0, parts, 2,
+                                             &s->body.to, err);
+    s->bytes += relay_end(s->relay) - before;
+    return st;
+}
+
+static enum weir_status
+put_aside(struct sidelog *s, const struct side_put *put, struct weir_err *err)
+{
+    uint8_t  fixed[ASIDE_FIXED] = { 0 };
+    uint64_t at;
+
+    put_le64(fixed, put->frame);
+    put_le32(fixed + 8, put->row);
+    put_le32(fixed + 12, put->nrows);
+    put_le64(fixed + 16, s->body.to);
+    put_le64(fixed + 24, (uint64_t)clock_usec());
+    put_le32(fixed + 32, put->attempts);
+    put_le32(fixed + 36, (uint32_t)put->reason.len);
+    put_le32(fixed + 40, put->from);
+    const struct iovec parts[] = {
+        { fixed, sizeof fixed },
+        { (void *)put->reason.data, put->reason.len },
+    };
+    const uint64_t         before = relay_end(s->relay);
+    const enum weir_status st =
+        relay_append(s->relay, FRAME_ASIDE, 0, parts, 2, &at, err);
+    s->bytes += relay_end(s->relay) - before;
+    return st;
+}
+
+static void
+forget_copies(struct sidelog *s)
+{
+    s->head = s->body = (struct copied){ 0 };
+    s->table_at = 0;
+}
+
+static enum weir_status
+put_one(struct sidelog *s, const struct side_put *put, struct weir_err *err)
+{
+    uint64_t segment;
+
+    if (has(s, put->frame, put->row)) {
+        return WEIR_DROP;
+    }
+    const size_t bytes = put->body->payload.len + put->head->payload.len +
+                         (put->table ? put->table->payload.len : 0) +
+                         ASIDE_FIXED + put->reason.len + HEARTBEAT_FIXED;
+    enum weir_status st = relay_reserve(s->relay, bytes, 5, &segment, err);
+    if (st == WEIR_OK && segment != s->segment) {
+        s->segment = segment;
+        forget_copies(s);
+    }
+    st = st == WEIR_OK ? put_head(s, put->head, err) : st;
+    st = st == WEIR_OK ? put_table(s, put->table, err) : st;
+    st = st == WEIR_OK ? put_body(s, put->body, err) : st;
+    st = st == WEIR_OK ? put_aside(s, put, err) : st;
+    if (st != WEIR_OK) {
+        forget_copies(s); /* part of it may be there, and means nothing */
+        return weir_wrap(err, st, "side log %s", s->dir);
+    }
+    see(s, key_of(put->frame, put->row));
+    note_first(s, put->frame, put->row, put->from);
+    s->rows += put->nrows;
+    s->unsettled = true;
+    return WEIR_OK;
+}
+
+static bool
+has_some(const struct sidelog *s, const struct side_put *put)
+{
+    for (uint32_t i = 0; s->nseen > 0 && i < put->nrows; i++) {
+        if (*seen_place(s, put->frame + put->from + i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of all rows those that are not there yet, each for itself: so that no row is
+ * ever in two records. */
+enum weir_status
+sidelog_put(struct sidelog *s, const struct side_put *put,
+            struct weir_err *err)
+{
+    enum weir_status all = WEIR_DROP;
+
+    if (put->row != REFUSED_ALL_ROWS || has(s, put->frame, put->row) ||
+        !has_some(s, put)) {
+        return put_one(s, put, err);
+    }
+    struct side_put one = *put;
+    one.nrows = 1;
+    for (uint32_t i = 0; i < put->nrows; i++) {
+        one.row = put->from + i;
+        const enum weir_status st = put_one(s, &one, err);
+        if (st != WEIR_OK && st != WEIR_DROP) {
+            return st;
+        }
+        all = st == WEIR_OK ? st : all;
+    }
+    return all;
+}
+
+enum weir_status
+sidelog_settle(struct sidelog *s, struct weir_err *err)
+{
+    uint8_t  fixed[HEARTBEAT_FIXED] = { 0 };
+    uint64_t at;
+
+    if (!s->unsettled) {
+        return WEIR_OK;
+    }
+    put_le64(fixed, (uint64_t)clock_usec());
+    const struct iovec part = { fixed, sizeof fixed };
+    enum weir_status   st =
+        relay_append(s->relay, FRAME_HEARTBEAT, 0, &part, 1, &at, err);
+    if (st == WEIR_OK) {
+        relay_commit(s->relay);
+        st = relay_publish(s->relay, err);
+    }
+    if (st == WEIR_OK) {
+        st = relay_sync(s->relay, err);
+    }
+    s->unsettled = st != WEIR_OK;
+    return st == WEIR_OK ? st : weir_wrap(err, st, "side log %s", s->dir);
+}
+
+/* ---- Reading */
+
+enum weir_status
+sidelog_read(const char *dir, struct follower **out, struct weir_err *err)
+{
+    struct arena a = { 0 };
+    uint64_t     first;
+
+    const char *page = page_of(&a, dir);
+    enum weir_status st = access(page, F_OK) == -1
+                              ? WEIR_DROP
+                              : follower_open(dir, page, 0, out, err);
+    arena_free(&a);
+    if (st != WEIR_OK) {
+        return st == WEIR_RETRY ? WEIR_DROP : st;
+    }
+    st = follower_first(*out, &first, err);
+    if (st == WEIR_OK) {
+        st = follower_seek(*out, first, err);
+    }
+    if (st != WEIR_OK) {
+        follower_close(out);
+    }
+    return st == WEIR_RETRY ? WEIR_DROP : st;
+}
+
+enum weir_status
+sidelog_next(struct follower *f, struct side_record *out,
+             struct weir_err *err)
+{
+    struct frame frame;
+
+    for (;;) {
+        const enum weir_status st = follower_next(f, &frame, err);
+        if (st != WEIR_OK) {
+            return st;
+        }
+        if (frame.type == FRAME_ASIDE) {
+            break;
+        }
+    }
+    struct reader p = reader_of(frame.payload.data, frame.payload.len);
+    out->at = frame.offset;
+    out->next = frame.next;
+    out->frame = read_le(&p, 8);
+    out->row = (uint32_t)read_le(&p, 4);
+    out->nrows = (uint32_t)read_le(&p, 4);
+    out->body = read_le(&p, 8);
+    out->usec = (int64_t)read_le(&p, 8);
+    out->attempts = (uint32_t)read_le(&p, 4);
+    const uint64_t n = read_le(&p, 4);
+    out->from = (uint32_t)read_le(&p, 4);
+    read_bytes(&p, 4);
+    out->reason = read_str(&p, n);
+    return p.bad ? weir_fail(err, WEIR_FATAL, "the record at %" PRIu64
+                             " of a side log is too short", frame.offset)
+                 : WEIR_OK;
+}
+
+enum weir_status
+sidelog_names(const char *dir, struct arena *a, struct weir_str *schema,
+              struct weir_str *table, struct weir_err *err)
+{
+    struct follower *f;
+
+    const enum weir_status st = sidelog_read(dir, &f, err);
+    if (st != WEIR_OK) {
+        return st;
+    }
+    const struct weir_str both = arena_str(a, follower_origin(f));
+    const char *nul = both.len ? memchr(both.data, '\0', both.len) : NULL;
+    const size_t n = nul ? (size_t)(nul - both.data) : both.len;
+    *schema = (struct weir_str){ both.data, n };
+    *table = nul ? (struct weir_str){ nul + 1, both.len - n - 1 } : STR("");
+    follower_close(&f);
+    return WEIR_OK;
+}
+
+enum weir_status
+sidelog_done(const char *dir, uint64_t *out, struct weir_err *err)
+{
+    struct arena    a = { 0 };
+    struct weir_str text;
+
+    *out = 0;
+    const char *path = arena_printf(&a, "%s/done", dir);
+    enum weir_status st = WEIR_OK;
+    if (access(path, F_OK) == 0) {
+        st = file_read(&a, path, 64, &text, err);
+        if (st == WEIR_OK && !str_u64(text, out)) {
+            st = weir_fail(err, WEIR_FATAL, "%s holds no number", path);
+        }
+    }
+    arena_free(&a);
+    return st;
+}
+
+enum weir_status
+sidelog_set_done(const char *dir, uint64_t done, struct weir_err *err)
+{
+    struct arena a = { 0 };
+    char         text[24];
+
+    const char *path = arena_printf(&a, "%s/done", dir);
+    const int n = snprintf(text, sizeof text, "%" PRIu64, done);
+    const enum weir_status st =
+        file_replace(path, (struct weir_str){ text, (size_t)n }, 0600, err);
+    arena_free(&a);
+    return st;
+}
+
+enum weir_status
+sidelog_set_handled(const char *dir, uint64_t next, struct weir_err *err)
+{
+    struct arena     a = { 0 };
+    char             text[24];
+    enum weir_status st = WEIR_OK;
+
+    const char *path = arena_printf(&a, "%s/handled", dir);
+    const int   n = snprintf(text, sizeof text, "%020" PRIu64 "\n", next);
+    const int   fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC |
+                                    O_NOFOLLOW, 0600);
+    if (fd == -1) {
+        st = fail_errno(err, WEIR_RETRY, "open %s", path);
+    } else {
+        st = file_write(fd, path, text, (size_t)n, err);
+        if (st == WEIR_OK && fdatasync(fd) == -1) {
+            st = fail_errno(err, WEIR_RETRY, "fdatasync %s", path);
+        }
+        close(fd);
+    }
+    arena_free(&a);
+    return st;
+}
+
+enum weir_status
+sidelog_remove(const char *dir, struct weir_err *err)
+{
+    struct arena   a = { 0 };
+    struct dirent *e;
+
+    /* Under another name first: half of it is never taken for a log. */
+    const char *gone = arena_printf(&a, "%s%%gone", dir);
+    if (rename(dir, gone) == -1 && errno != ENOENT && errno != ENOTEMPTY &&
+        errno != EEXIST) {
+        const enum weir_status st =
+            fail_errno(err, WEIR_RETRY, "rename %s to %s", dir, gone);
+        arena_free(&a);
+        return st;
+    }
+    for (int i = 0; i < 2; i++) {
+        const char *at = i ? dir : gone;
+        DIR        *d = opendir(at);
+        while (d && (e = readdir(d))) {
+            if (e->d_name[0] != '.') {
+                unlink(arena_printf(&a, "%s/%s", at, e->d_name));
+            }
+        }
+        if (d) {
+            closedir(d);
+        }
+        rmdir(at);
+    }
+    arena_free(&a);
+    return WEIR_OK;
+}
