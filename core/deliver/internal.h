@@ -279,6 +279,7 @@ struct deliverer {
     uint64_t        seq;       /* largest one given out */
     uint64_t        seq_floor; /* an event must have a larger one */
     struct skip      skip; /* transactions that the sink has */
+    uint64_t         gtids_from; /* the place's set is ahead up to there */
     uint64_t         skip_from;  /* none of them before this frame */
     uint64_t         skip_until; /* and all before this one */
     bool             skipping; /* the present transaction is one */

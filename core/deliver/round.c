@@ -207,6 +207,7 @@ round_close(struct deliverer *d, struct round *r)
         .gtid_set = buf_view(&gtids),
         .file = buf_view(&d->at.file),
         .file_offset = d->at.file_offset,
+        .gtid_from = d->gtids_from > d->at.next ? d->gtids_from : 0,
         .lanes = d->by_key ? d->nlanes : 1,
         .time_usec = clock_usec(),
         .host = str_of(d->host),

@@ -346,7 +346,7 @@ skip_nothing(struct deliverer *d)
 {
     skip_free(&d->skip);
     d->skip_until = 0;
-    d->skip_from = 0;
+    d->skip_from = d->gtids_from = 0;
     d->seq_floor = 0;
     d->catching_up = d->from_segment = false;
 }
@@ -453,7 +453,8 @@ start_at(struct deliverer *d, const struct progress *p, struct weir_err *err)
     if (st == WEIR_OK && p->gtid_set.len) {
         /* Of domains or servers that interleave, what comes may be there. */
         d->skip.gtids = gtid_set_copy(d->at.gtids);
-        d->skip_from = p->next;
+        d->skip_from = d->gtids_from =
+            p->gtid_from > p->next ? p->gtid_from : p->next;
     }
     return st;
 }

@@ -13,7 +13,7 @@ enum { PROGRESS_FORMAT = 1, HEAD = 5, FIELD_HEAD = 5, TAIL = 4 };
 enum field { /* on disk and in sinks: never given another meaning */
     PIPELINE_ID = 1, EPOCH, FIRST, FIRST_ROW, NEXT, NEXT_ROW, TXN_HEAD, SEQ,
     GTID_SET, LOG_FILE, LOG_OFFSET, LANES, TIME, HOST, SNAPSHOT,
-    SIDE, SIDE_DONE,
+    SIDE, SIDE_DONE, GTID_FROM,
 };
 
 static void
@@ -70,6 +70,9 @@ progress_format(const struct progress *p, struct buf *out)
         put_text(out, SIDE, p->side);
         put_number(out, SIDE_DONE, p->side_done);
     }
+    if (p->gtid_from) {
+        put_number(out, GTID_FROM, p->gtid_from);
+    }
     put_le32(crc, crc32c(0, out->data + start, out->len - start));
     buf_add(out, crc, sizeof crc);
 }
@@ -118,6 +121,8 @@ get_field(struct progress *p, unsigned tag, struct weir_str field)
         return get_number(field, INT64_MAX, &p->next);
     case NEXT_ROW:
         return get_u32(field, &p->next_row);
+    case GTID_FROM:
+        return get_number(field, INT64_MAX, &p->gtid_from);
     case TXN_HEAD:
         return get_number(field, INT64_MAX, &p->head);
     case SEQ:

@@ -26,6 +26,9 @@ struct progress {
     uint64_t        seq; /* largest one given to the sink */
     struct weir_str gtid_set, file; /* of the last whole transaction */
     uint64_t        file_offset;
+    /* Where a batch is sent again the set is ahead of `next`: what it says
+     * holds for transactions from here on only.  0: from `next` on. */
+    uint64_t        gtid_from;
     uint32_t        lanes;
     int64_t         time_usec; /* when it was made */
     struct weir_str host;      /* where */

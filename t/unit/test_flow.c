@@ -130,10 +130,20 @@ step(struct deliverer *d)
     return st;
 }
 
+/* To the end, through what is tried again after a while. */
 static void
 run_all(struct deliverer *d)
 {
-    while (step(d) == WEIR_OK) {
+    char why[512];
+
+    for (;;) {
+        if (step(d) == WEIR_OK) {
+            continue;
+        }
+        if (!deliver_trouble(d, why, sizeof why)) {
+            return;
+        }
+        lanes_wait(d, 10000);
     }
 }
 
