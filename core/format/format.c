@@ -13,17 +13,31 @@ static enum weir_status
 set_option(struct weir_format *f, struct weir_str option, const char *text,
            struct weir_err *err)
 {
-    if (str_is(option, "decimals=string")) {
-        f->decimals_as_string = true;
-        return WEIR_OK;
-    }
-    if (str_is(option, "decimals=number")) {
-        f->decimals_as_string = false;
-        return WEIR_OK;
+    static const struct {
+        const char *name;
+        unsigned    style;
+        bool        on;
+    } options[] = {
+        { "decimals=string", STYLE_DECIMALS_AS_STRING, true },
+        { "decimals=number", STYLE_DECIMALS_AS_STRING, false },
+        { "zero_dates=null", STYLE_ZERO_DATES_NULL, true },
+        { "zero_dates=text", STYLE_ZERO_DATES_NULL, false },
+        { "geometry=wkt", STYLE_GEOMETRY_WKT, true },
+        { "geometry=base64", STYLE_GEOMETRY_WKT, false },
+    };
+
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        if (str_is(option, options[i].name)) {
+            f->style = options[i].on ? f->style | options[i].style
+                                     : f->style & ~options[i].style;
+            return WEIR_OK;
+        }
     }
     return weir_fail(err, WEIR_FATAL,
                      "format \"%s\": there is no option \"%.*s\"; known are "
-                     "decimals=number (the default) and decimals=string",
+                     "decimals=number (the default) and decimals=string, "
+                     "zero_dates=text (the default) and zero_dates=null, "
+                     "geometry=base64 (the default) and geometry=wkt",
                      text, STR_ARG(option));
 }
 
@@ -78,7 +92,7 @@ format_table_new(const struct weir_format *f, const struct weir_table *table)
 {
     struct format_table *ft = xcalloc(1, sizeof *ft);
     ft->table = table;
-    image_prepare(&ft->arena, table, f->decimals_as_string, &ft->names);
+    image_prepare(&ft->arena, table, f->style, &ft->names);
     return ft;
 }
 

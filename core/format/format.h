@@ -15,7 +15,7 @@
 
 struct weir_format { /* made once for a directive; shared by all tables */
     const char *name; /* "weir", "row" */
-    bool        decimals_as_string;
+    unsigned    style; /* of value.h */
     struct weir_str note; /* more of metadata: `,"name":value`, or nothing */
     /* What a writer prepares for a table is its own affair: */
     const struct format_ops *ops;

@@ -23,21 +23,66 @@ end_text(struct parse *in)
 {
     if (in->text.len) {
         in->parts[in->n++] = (struct template_part){
-            PART_TEXT, arena_str(in->arena, buf_view(&in->text))
+            .kind = PART_TEXT,
+            .text = arena_str(in->arena, buf_view(&in->text)),
         };
         in->text.len = 0;
     }
 }
 
-static void
-add_name(struct parse *in, struct weir_str name)
+/* Of "%Y.%m": every conversion is one of ours, and there is nothing behind the
+ * last '%'. */
+static bool
+is_date_format(struct weir_str s)
 {
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.data[i] == '%' &&
+            (++i == s.len || !s.data[i] || !strchr("YmdHMS%", s.data[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* "created" and "%Y.%m" of "created:%Y.%m"; a ':' alone may be of a name. */
+static void
+split_name(struct weir_str *name, struct weir_str *date)
+{
+    const char *at = memmem(name->data, name->len, ":%", 2);
+
+    *date = (struct weir_str){ NULL, 0 };
+    if (at) {
+        const size_t n = (size_t)(at - name->data);
+        *date = (struct weir_str){ at + 1, name->len - n - 1 };
+        name->len = n;
+    }
+}
+
+static enum weir_status
+add_name(struct parse *in, struct weir_str name, struct weir_err *err)
+{
+    struct weir_str date;
+
+    split_name(&name, &date);
+    if (!is_date_format(date) || name.len == 0) {
+        return weir_fail(err, WEIR_FATAL,
+                         "template \"%s\": \"%.*s\" is not a date by its "
+                         "parts; they are %%Y, %%m, %%d, %%H, %%M, %%S, as in "
+                         "\"{created:%%Y.%%m}\"",
+                         in->source, STR_ARG(date));
+    }
     end_text(in);
-    const enum template_kind kind = str_is(name, "database") ? PART_DATABASE
-                                    : str_is(name, "table")  ? PART_TABLE
-                                                             : PART_COLUMN;
-    in->parts[in->n++] =
-        (struct template_part){ kind, arena_str(in->arena, name) };
+    const enum template_kind kind =
+        date.len > 0                ? PART_COLUMN
+        : str_is(name, "database") ? PART_DATABASE
+        : str_is(name, "table")    ? PART_TABLE
+                                   : PART_COLUMN;
+    in->parts[in->n++] = (struct template_part){
+        .kind = kind,
+        .text = arena_str(in->arena, name),
+        .date = arena_str(in->arena, date),
+    };
+    return WEIR_OK;
 }
 
 static enum weir_status
@@ -72,7 +117,11 @@ read_parts(struct parse *in, struct weir_err *err)
                              "template \"%s\": {} names no column",
                              in->source);
         }
-        add_name(in, (struct weir_str){ s + 1, n });
+        const enum weir_status st =
+            add_name(in, (struct weir_str){ s + 1, n }, err);
+        if (st != WEIR_OK) {
+            return st;
+        }
         s += n + 2;
     }
     end_text(in);
@@ -176,6 +225,13 @@ no_such_column(const struct weir_template *t, const struct weir_table *table,
     return WEIR_REJECT;
 }
 
+static bool
+has_days(const struct weir_column *c)
+{
+    return c->type == WEIR_DATE || c->type == WEIR_DATETIME ||
+           c->type == WEIR_TIMESTAMP;
+}
+
 enum weir_status
 template_bind(const struct weir_template *t, const struct weir_table *table,
               uint32_t *out, struct weir_err *err)
@@ -188,6 +244,14 @@ template_bind(const struct weir_template *t, const struct weir_table *table,
         out[i] = column_index(table, t->parts[i].text);
         if (out[i] == UINT32_MAX) {
             return no_such_column(t, table, t->parts[i].text, err);
+        }
+        if (t->parts[i].date.len && !has_days(table->columns[out[i]])) {
+            return weir_fail(err, WEIR_REJECT,
+                             "template \"%s\": column %.*s of %.*s.%.*s is no "
+                             "date, so it has no \"%.*s\"",
+                             t->source, STR_ARG(t->parts[i].text),
+                             STR_ARG(table->schema), STR_ARG(table->name),
+                             STR_ARG(t->parts[i].date));
         }
     }
     return WEIR_OK;
@@ -283,9 +347,57 @@ escape_path(struct buf *out, size_t start, const struct path *path)
     buf_free(&raw);
 }
 
+/* `width` digits, at most 4. */
+static void
+add_digits(struct buf *out, unsigned n, unsigned width)
+{
+    char *p = buf_need(out, 4) + width;
+
+    for (unsigned i = 0; i < width; i++) {
+        *--p = (char)('0' + n % 10);
+        n /= 10;
+    }
+    out->len += width;
+}
+
+/* A zero date stays zero: "0000.00". */
+static void
+add_date(struct buf *out, struct weir_str format, const struct weir_time *t)
+{
+    for (size_t i = 0; i < format.len; i++) {
+        if (format.data[i] != '%') {
+            buf_byte(out, format.data[i]);
+            continue;
+        }
+        switch (format.data[++i]) {
+        case 'Y':
+            add_digits(out, t->year, 4);
+            break;
+        case 'm':
+            add_digits(out, t->month, 2);
+            break;
+        case 'd':
+            add_digits(out, t->day, 2);
+            break;
+        case 'H':
+            add_digits(out, t->hour, 2);
+            break;
+        case 'M':
+            add_digits(out, t->minute, 2);
+            break;
+        case 'S':
+            add_digits(out, t->second, 2);
+            break;
+        default:
+            buf_byte(out, '%');
+        }
+    }
+}
+
 static enum weir_status
-column_text(const struct weir_template *t, const struct weir_table *table,
-            uint32_t column, const struct weir_value *image, struct buf *out,
+column_text(const struct weir_template *t, struct weir_str date,
+            const struct weir_table *table, uint32_t column,
+            const struct weir_value *image, struct buf *out,
             struct weir_err *err)
 {
     const struct weir_value *v = &image[column];
@@ -300,7 +412,11 @@ column_text(const struct weir_template *t, const struct weir_table *table,
                              : "not in the row image (binlog_row_image=FULL "
                                "would log it)");
     }
-    format_text(table->columns[column], v, out);
+    if (date.len) {
+        add_date(out, date, &v->t);
+    } else {
+        format_text(table->columns[column], v, out);
+    }
     return WEIR_OK;
 }
 
@@ -321,7 +437,8 @@ add_part(const struct weir_template *t, size_t i, uint32_t column,
         buf_str(out, table->name);
         return WEIR_OK;
     case PART_COLUMN:
-        return column_text(t, table, column, image, out, err);
+        return column_text(t, t->parts[i].date, table, column, image, out,
+                           err);
     }
     return WEIR_OK;
 }

@@ -1,7 +1,8 @@
 /*
  * template.h - text with columns: "user:{id}", "{database}/{table}.jsonl".
  * {database} and {table} are the event's own; any other name is a column.
- * "{{" and "}}" stand for braces.  Read once at the config test, bound to each
+ * "{created:%Y.%m}" is a date by its parts.  "{{" and "}}" stand for braces.
+ * Read once at the config test, bound to each
  * version of a table.
  */
 #ifndef WEIR_FORMAT_TEMPLATE_H
@@ -16,6 +17,7 @@ enum template_kind { PART_TEXT, PART_DATABASE, PART_TABLE, PART_COLUMN };
 struct template_part {
     enum template_kind kind;
     struct weir_str    text; /* the text, or the column's name */
+    struct weir_str    date; /* of a column: "%Y.%m"; empty: as SQL prints it */
 };
 struct weir_template {
     const char                 *source; /* as configured */
@@ -24,7 +26,7 @@ struct weir_template {
     const struct template_part *parts;
 };
 
-/* FATAL: unbalanced braces, an empty name.  With WEIR_PATH also a template that
+/* FATAL: unbalanced braces, an empty name, an unknown part of a date.  With WEIR_PATH also a template that
  * is empty, has ".." in its text or ends in '/'. */
 enum weir_status template_parse(struct arena *a, const char *text,
                                 unsigned flags,
@@ -33,7 +35,8 @@ enum weir_status template_parse(struct arena *a, const char *text,
 
 /* The columns of a table that it names: out[i] for part i, UINT32_MAX for other
  * kinds.  A name in other letter case is found where there is none in the same.
- * REJECT: the table has no such column (says which, and its columns). */
+ * REJECT: the table has no such column (says which, and its columns), or one
+ * that is no date where its parts are wanted. */
 enum weir_status template_bind(const struct weir_template *t,
                                const struct weir_table *table, uint32_t *out,
                                struct weir_err *err);

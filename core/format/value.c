@@ -8,6 +8,7 @@
 #include "format/format.h"
 #include "format/json.h"
 #include "format/shortest.h"
+#include "format/wkt.h"
 
 enum { WIDE = 32 }; /* names are copied this many bytes at a time */
 
@@ -18,6 +19,13 @@ static inline bool
 is_zero_date(const struct weir_time *t)
 {
     return t->year == 0 && t->month == 0 && t->day == 0;
+}
+
+/* "2024-00-00" is none either. */
+static inline bool
+is_a_day(const struct weir_time *t)
+{
+    return t->month != 0 && t->day != 0;
 }
 
 static char *
@@ -106,11 +114,28 @@ put_vector(struct buf *out, char *p, size_t keep, struct weir_str s)
     return p;
 }
 
+static char *
+put_bytes(struct buf *out, char *p, size_t keep, const struct weir_column *c,
+          struct weir_str s, unsigned style)
+{
+    if (is_vector(c)) {
+        return put_vector(out, p, keep, s);
+    }
+    if ((style & STYLE_GEOMETRY_WKT) && wkt_is_geometry(c->sql_type)) {
+        out->len = (size_t)(p - out->data);
+        if (wkt_json(s, out)) {
+            return buf_need(out, keep);
+        }
+        p = buf_need(out, VALUE_ROOM);
+    }
+    return json_base64(out, p, keep, s);
+}
+
 /* p has VALUE_ROOM behind it, and afterwards `keep`.  Inlined where rows are
  * written, which is worth 6 % there. */
 static inline __attribute__((always_inline)) char *
 value_json(struct buf *out, char *p, size_t keep, const struct weir_column *c,
-           const struct weir_value *v, bool decimals_as_string)
+           const struct weir_value *v, unsigned style)
 {
     switch (v->type) {
     case WEIR_ABSENT:
@@ -124,31 +149,30 @@ value_json(struct buf *out, char *p, size_t keep, const struct weir_column *c,
     case WEIR_DOUBLE:
         return put_double(p, c, v->d, "\"");
     case WEIR_DECIMAL:
-        return json_number(out, p, keep, v->s, decimals_as_string);
+        return json_number(out, p, keep, v->s,
+                           (style & STYLE_DECIMALS_AS_STRING) != 0);
     case WEIR_TEXT:
         return json_string(out, p, keep, v->s);
     case WEIR_BYTES:
-        return is_vector(c) ? put_vector(out, p, keep, v->s)
-                            : json_base64(out, p, keep, v->s);
+        return put_bytes(out, p, keep, c, v->s, style);
     case WEIR_JSON:
         return json_embed(out, p, keep, v->s);
     case WEIR_DATE:
-        *p++ = '"';
-        p = digits_date(p, &v->t);
+    case WEIR_DATETIME:
+    case WEIR_TIMESTAMP:
+        if ((style & STYLE_ZERO_DATES_NULL) && !is_a_day(&v->t)) {
+            memcpy(p, "null", 4);
+            return p + 4;
+        }
         break;
     case WEIR_TIME:
-        *p++ = '"';
-        p = digits_clock(p, &v->t, c->scale);
-        break;
-    case WEIR_DATETIME:
-        *p++ = '"';
-        p = put_datetime(p, &v->t, c->scale, ' ');
-        break;
-    case WEIR_TIMESTAMP:
-        *p++ = '"';
-        p = put_timestamp(p, &v->t, c->scale);
         break;
     }
+    *p++ = '"';
+    p = v->type == WEIR_DATE       ? digits_date(p, &v->t)
+        : v->type == WEIR_TIME     ? digits_clock(p, &v->t, c->scale)
+        : v->type == WEIR_DATETIME ? put_datetime(p, &v->t, c->scale, ' ')
+                                   : put_timestamp(p, &v->t, c->scale);
     *p++ = '"';
     return p;
 }
@@ -158,7 +182,8 @@ format_json_value(const struct weir_column *column, const struct weir_value *v,
                   bool decimals_as_string, struct buf *out)
 {
     char *p = buf_need(out, VALUE_ROOM);
-    p = value_json(out, p, 0, column, v, decimals_as_string);
+    p = value_json(out, p, 0, column, v,
+                   decimals_as_string ? STYLE_DECIMALS_AS_STRING : 0);
     out->len = (size_t)(p - out->data);
 }
 
@@ -210,8 +235,8 @@ format_text(const struct weir_column *column, const struct weir_value *v,
 }
 
 void
-image_prepare(struct arena *a, const struct weir_table *table,
-              bool decimals_as_string, struct image_names *out)
+image_prepare(struct arena *a, const struct weir_table *table, unsigned style,
+              struct image_names *out)
 {
     struct buf text = { 0 };
     uint32_t  *offsets = arena_array(a, (size_t)table->ncolumns + 1,
@@ -231,7 +256,7 @@ image_prepare(struct arena *a, const struct weir_table *table,
         .bytes = arena_copy(a, text.data, text.len + WIDE),
         .offsets = offsets,
         .room = room,
-        .decimals_as_string = decimals_as_string,
+        .style = style,
         .columns = table->columns,
     };
     buf_free(&text);
@@ -268,7 +293,7 @@ image_json(const struct image_names *names, struct buf *out, char *p,
         if (image[i].type != WEIR_ABSENT) {
             p = put_name(p, local.bytes + name, next - name);
             p = value_json(out, p, keep, local.columns[i], &image[i],
-                           local.decimals_as_string);
+                           local.style);
         }
         name = next;
     }

@@ -12,6 +12,7 @@
  *     insert V ... | snapshot V ... | delete V ... | update V ... > V ...
  *     truncate | ddl
  *     write EPOCH SLOT DATA                all events since the last one
+ *     seq N RECEIVED_USEC                  of the next event; of all from now on
  *     bench BATCHES EVENTS COLUMNS EPOCH   rows 0, 1, ..., DATA is the batch
  *
  * KEY is a column or `-`; TYPE int, text, bytes, double or datetime.  A value
@@ -234,12 +235,12 @@ make_value(enum weir_type type, const char *text)
     return v;
 }
 
+static struct weir_txn txn = { .commit_usec = 1000000 };
+static uint64_t        seq;
+
 static struct weir_event *
 new_event(enum weir_op op)
 {
-    static const struct weir_txn txn = { .commit_usec = 1000000 };
-    static uint64_t              seq;
-
     assert(host.nevents < MAX_EVENTS);
     struct weir_event *ev = &host.events[host.nevents];
     *ev = (struct weir_event){
@@ -435,6 +436,11 @@ call(char **words, size_t n, struct weir_err *err)
     if (strcmp(what, "write") == 0 && n == 4) {
         return write_batch(strtoull(words[1], NULL, 10), slot_of(words[2]),
                            words[3], err);
+    }
+    if (strcmp(what, "seq") == 0 && n == 3) {
+        seq = strtoull(words[1], NULL, 10) - 1;
+        txn.received_usec = strtoll(words[2], NULL, 10);
+        return WEIR_OK;
     }
     if (strcmp(what, "bench") == 0 && n == 5) {
         return bench(words, err);

@@ -20,6 +20,7 @@ use Weir::Mariadb;
 use Weir::Fetched;
 use Weir::Mysql;
 use Weir::Redis;
+use Weir::Search;
 use Weir::Server;
 
 our $Slow = ($ENV{WEIR_BUILD} // '') =~ /asan/ ? 4 : 1;
@@ -173,6 +174,26 @@ sub redis
     my $redis = Weir::Redis->new($self, %option);
     push @{ $self->{servers} }, $redis;
     return $redis;
+}
+
+# Elasticsearch or OpenSearch; skips the test where it can't be had.
+sub search
+{
+    my ($self, %option) = @_;
+    $ENV{WEIR_SOURCE} or plan(skip_all => 'WEIR_SOURCE is not set; use t/run');
+    -e "$self->{prefix}/lib/weir/modules/sink_elasticsearch.so" or do {
+        $self->finish;
+        plan(skip_all => 'sink_elasticsearch was not built');
+    };
+    my $name = $option{name} // $ENV{WEIR_SEARCH} // 'opensearch-2.19';
+    eval { Weir::Search::fetch($ENV{WEIR_SOURCE}, $name) } or do {
+        chomp(my $why = $@);
+        $self->finish;
+        plan(skip_all => "no $name here: $why");
+    };
+    my $search = Weir::Search->new($self, %option);
+    push @{ $self->{servers} }, $search;
+    return $search;
 }
 
 sub weir

@@ -5,12 +5,15 @@
 
 BUILD_PACKAGES="autoconf automake libtool make gcc libc6-dev pkg-config perl
     libconfuse-dev libzstd-dev libdeflate-dev libmariadb-dev libhiredis-dev
-    libssl-dev"
+    libssl-dev libcurl4-openssl-dev libyajl-dev zlib1g-dev"
 SERVER_PACKAGES="mariadb-server-core mariadb-client redis-tools"
 TEST_PACKAGES="$SERVER_PACKAGES g++ clang libclang-rt-dev llvm libcmocka-dev
     git xz-utils binutils procps openssl curl unzip"
 # What t/servers needs for those that Debian doesn't have.
 FETCH_PACKAGES="ca-certificates libaio1 libnuma1 libncurses6"
+
+# What Elasticsearch and OpenSearch run on.
+SEARCH_PACKAGES="openjdk-17-jre-headless"
 
 # install_packages NAME...: installs those that are missing, as root; says what
 # to do otherwise.

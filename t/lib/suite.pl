@@ -59,6 +59,9 @@ my @matrix = (
     (map { [ $_, { '' => [ @spine, 'source-mysql' ], '-zstd' => \@compressed } ] }
         qw(mysql-8.0 mysql-9.7)),
 );
+# The same of Elasticsearch and OpenSearch; the first one is everybody's.
+my @search_servers =
+    qw(opensearch-2.19 opensearch-3.4 elasticsearch-7.17 elasticsearch-8.19);
 my (%fetched, @table);
 
 # Quickest first; `in` says which of quick, live, long and all it belongs to.
@@ -73,6 +76,8 @@ my @steps = (
     [ 'live-mysql-zstd', 'all live long',
         sub { on_server('mysql-9.7', '-zstd', @compressed) } ],
     (map { my @row = @$_; [ $row[0], 'servers', sub { matrix(@row) } ] } @matrix),
+    (map { my $name = $_; [ $name, 'servers', sub { on_search($name) } ] }
+        @search_servers),
     [ 'contract', 'all live long', sub { tests('gcc', 't/contract/abi.t') } ],
     [ 'reload', 'all live long', sub { tests('gcc', 't/reload') } ],
     [ 'fault', 'all live long', sub { tests('gcc', 't/fault') } ],
@@ -251,6 +256,7 @@ sub tests
     return 1 if !@files;
     need_build($build) or return note_failure("tests on $build");
     fetch_server('mysql-9.7') if $which ne 'servers' && grep { m{/t/live/} } @files;
+    fetch_server($search_servers[0]) if $which ne 'servers' && grep { /search/ } @files;
     local %ENV = (%ENV, live_environment($build));
     my $limit   = $long ? 7200 : 600;
     my $harness = TAP::Harness->new(
@@ -295,6 +301,19 @@ sub on_server
     return 1 if fetch_server($name) ne '';
     local $ENV{WEIR_SERVER} = $name . $compressed;
     return tests('gcc', map { "t/live/$_.t" } @files);
+}
+
+sub on_search
+{
+    my ($name) = @_;
+    my ($start, $good, $bad) = (time, $passed, $failed);
+    my $can = fetch_server($name) eq '';
+    local $ENV{WEIR_SEARCH} = $name;
+    my $ok = !$can || tests('gcc', 't/live/90-search.t', 't/live/91-search-rows.t');
+    push @table, $can ? sprintf '%-18s %d passed, %d failed, %s', $name,
+        $passed - $good, $failed - $bad, seconds($start)
+        : sprintf '%-18s SKIP: can\'t be had, see below', $name;
+    return $ok;
 }
 
 # One line of the table.
@@ -381,8 +400,11 @@ sub bench
 {
     need_build('gcc') or return note_failure('bench');
     local %ENV = (%ENV, live_environment('gcc'));
-    system('perl', "$source/t/lib/limit.pl", 7200, 'perl', "$source/t/bench/bench.pl") == 0
-        or return note_failure('bench');
+    fetch_server($search_servers[0]);
+    for my $script (qw(bench.pl search.pl)) {
+        system('perl', "$source/t/lib/limit.pl", 7200, 'perl', "$source/t/bench/$script") == 0
+            or return note_failure("bench: $script");
+    }
     return one_passed();
 }
 

@@ -12,6 +12,8 @@
 #include "format/format.h"
 #include "format/json.h"
 #include "format/shortest.h"
+#include "format/value.h"
+#include "format/wkt.h"
 
 static struct buf out;
 
@@ -685,11 +687,110 @@ unknown_formats(void **state)
     assert_string_equal(err.text,
                         "format \"weir:decimals=text\": there is no option "
                         "\"decimals=text\"; known are decimals=number (the "
-                        "default) and decimals=string");
+                        "default) and decimals=string, zero_dates=text (the "
+                        "default) and zero_dates=null, geometry=base64 (the "
+                        "default) and geometry=wkt");
+    assert_int_equal(format_find(&a, "row:zero_dates=null,geometry=wkt,"
+                                 "decimals=string,decimals=number", &f, &err),
+                     WEIR_OK);
+    assert_int_equal(f->style, STYLE_ZERO_DATES_NULL | STYLE_GEOMETRY_WKT);
     assert_int_equal(format_find(&a, "weir:", &f, &err), WEIR_FATAL);
     assert_int_equal(format_find(&a, "row:decimals=string", &f, &err),
                      WEIR_OK);
-    assert_true(f->decimals_as_string);
+    assert_int_equal(f->style, STYLE_DECIMALS_AS_STRING);
+    arena_free(&a);
+}
+
+/* ---- Geometries */
+
+/* SRID 4326, then WKB, which `n` bytes of are there. */
+static const char *
+wkt(const char *wkb, size_t n)
+{
+    struct buf bytes = { 0 };
+
+    buf_add(&bytes, "\xe6\x10\0\0", 4);
+    buf_add(&bytes, wkb, n);
+    out.len = 0;
+    const bool good = wkt_json(buf_view(&bytes), &out);
+    assert_true(good || out.len == 0);
+    buf_byte(&out, '\0');
+    buf_free(&bytes);
+    return good ? out.data : "no";
+}
+
+#define WKB(text) text, sizeof text - 1
+#define ONE  "\0\0\0\0\0\0\xf0\x3f"
+#define TWO5 "\0\0\0\0\0\0\x04\x40"
+#define NAN_ "\0\0\0\0\0\0\xf8\x7f"
+
+static void
+geometries(void **state)
+{
+    char deep[5 + 20 * 9 + 1] = "";
+
+    (void)state;
+    assert_string_equal(wkt(WKB("\1\1\0\0\0" TWO5 ONE)), "\"POINT(2.5 1)\"");
+    assert_string_equal(wkt(WKB("\1\2\0\0\0\2\0\0\0" ONE ONE TWO5 ONE)),
+                        "\"LINESTRING(1 1,2.5 1)\"");
+    assert_string_equal(wkt(WKB("\1\3\0\0\0\1\0\0\0\1\0\0\0" ONE ONE)),
+                        "\"POLYGON((1 1))\"");
+    assert_string_equal(wkt(WKB("\1\4\0\0\0\1\0\0\0\1\1\0\0\0" ONE ONE)),
+                        "\"MULTIPOINT((1 1))\"");
+    assert_string_equal(wkt(WKB("\1\7\0\0\0\1\0\0\0\1\1\0\0\0" ONE ONE)),
+                        "\"GEOMETRYCOLLECTION(POINT(1 1))\"");
+    assert_string_equal(wkt(WKB("\1\7\0\0\0\0\0\0\0")),
+                        "\"GEOMETRYCOLLECTION EMPTY\"");
+    /* What isn't one: cut, too long, of another byte order, of no shape, of no
+     * number, of more points than bytes, too deep. */
+    assert_string_equal(wkt(WKB("\1\1\0\0\0" TWO5)), "no");
+    assert_string_equal(wkt(WKB("\1\1\0\0\0" TWO5 ONE "x")), "no");
+    assert_string_equal(wkt(WKB("\0\0\0\0\1" TWO5 ONE)), "no");
+    assert_string_equal(wkt(WKB("\1\x09\0\0\0" TWO5 ONE)), "no");
+    assert_string_equal(wkt(WKB("\1\1\0\0\0" ONE NAN_)), "no");
+    assert_string_equal(wkt(WKB("\1\2\0\0\0\xff\xff\xff\xff" ONE ONE)), "no");
+    for (size_t i = 0; i < 20; i++) {
+        memcpy(deep + 9 * i, "\1\7\0\0\0\1\0\0\0", 9);
+    }
+    assert_string_equal(wkt(deep, 20 * 9), "no");
+    assert_true(wkt_is_geometry(STR("geometrycollection")));
+    assert_false(wkt_is_geometry(STR("varbinary(9)")));
+}
+
+static void
+styles(void **state)
+{
+    static const struct weir_column d = { .name = { "d", 1 }, .type = WEIR_DATE };
+    static const struct weir_column g = { .name = { "g", 1 },
+                                          .type = WEIR_BYTES,
+                                          .sql_type = { "point", 5 } };
+    static const struct weir_column *const pair[] = { &d, &g };
+    const struct weir_table  t = { .ncolumns = 2, .columns = pair };
+    const struct weir_value  row[] = {
+        { .type = WEIR_DATE, .t = { .year = 2024 } },
+        { .type = WEIR_BYTES, .s = { "\0\0\0\0\1\1\0\0\0" ONE TWO5, 25 } },
+    };
+    const struct weir_event  ev = { .op = WEIR_INSERT, .table = &t, .after = row };
+    struct arena              a = { 0 };
+    const struct weir_format *f;
+    struct weir_err           err;
+    static const struct { const char *format, *want; } cases[] = {
+        { "row", "{\"d\":\"2024-00-00\",\"g\":\"AAAAAAEBAAAAAAAAAAAA8D8AAAAA"
+                 "AAAEQA==\"}\n" },
+        { "row:zero_dates=null,geometry=wkt",
+          "{\"d\":null,\"g\":\"POINT(1 2.5)\"}\n" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(format_find(&a, cases[i].format, &f, &err), WEIR_OK);
+        struct format_table *ft = format_table_new(f, &t);
+        out.len = 0;
+        format_event(f, ft, &ev, &out);
+        buf_byte(&out, '\0');
+        assert_string_equal(out.data, cases[i].want);
+        format_table_free(&ft);
+    }
     arena_free(&a);
 }
 
@@ -714,6 +815,8 @@ main(void)
         cmocka_unit_test(bare_rows),
         cmocka_unit_test(large_values),
         cmocka_unit_test(unknown_formats),
+        cmocka_unit_test(geometries),
+        cmocka_unit_test(styles),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     buf_free(&out);

@@ -68,6 +68,43 @@ filled_in(void **state)
     assert_string_equal(expanded("{Name}{NAME}", 0, "x"), "xx");
 }
 
+/* Of the second column: a DATETIME in place of a text. */
+static void
+dates(void **state)
+{
+    static const struct weir_column made = { .name = { "made", 4 },
+                                             .type = WEIR_DATETIME };
+    static const struct weir_column *const both[] = { &id_column, &made };
+    const struct weir_table dated = { .schema = { "s", 1 }, .name = { "t", 1 },
+                                      .ncolumns = 2, .columns = both };
+    struct weir_value image[] = {
+        { .type = WEIR_INT, .i = 1 },
+        { .type = WEIR_DATETIME, .t = { .year = 2026, .month = 1, .day = 2,
+                                        .hour = 3, .minute = 4, .second = 5 } },
+    };
+    uint32_t                    bound[8];
+    const struct weir_template *t = parse("o-{made:%Y.%m}/{made:%d%%%H:%M:%S}", 0);
+
+    (void)state;
+    assert_int_equal(template_bind(t, &dated, bound, &err), WEIR_OK);
+    assert_int_equal(template_expand(t, bound, &dated, image, &out, &err),
+                     WEIR_OK);
+    assert_string_equal(text(), "o-2026.01/02%03:04:05");
+    image[1].t = (struct weir_time){ 0 };
+    t = parse("{made:%Y.%m}", 0);
+    assert_int_equal(template_bind(t, &dated, bound, &err), WEIR_OK);
+    assert_int_equal(template_expand(t, bound, &dated, image, &out, &err),
+                     WEIR_OK);
+    assert_string_equal(text(), "0000.00");
+    image[1].type = WEIR_NULL;
+    assert_int_equal(template_expand(t, bound, &dated, image, &out, &err),
+                     WEIR_REJECT);
+    assert_int_equal(template_bind(parse("{id:%Y}", 0), &dated, bound, &err),
+                     WEIR_REJECT);
+    assert_string_equal(err.text, "template \"{id:%Y}\": column id of s.t is no "
+                                  "date, so it has no \"%Y\"");
+}
+
 static void
 refused(void **state)
 {
@@ -80,6 +117,12 @@ refused(void **state)
         { "{}", 0, "template \"{}\": {} names no column" },
         { "{a{b}", 0, "template \"{a{b}\": the { at \"{a{b}\" has no } behind "
           "it; a brace itself is written {{" },
+        { "{a:%Y%y}", 0, "template \"{a:%Y%y}\": \"%Y%y\" is not a date by its "
+          "parts; they are %Y, %m, %d, %H, %M, %S, as in "
+          "\"{created:%Y.%m}\"" },
+        { "{a:%}", 0, "template \"{a:%}\": \"%\" is not a date by its "
+          "parts; they are %Y, %m, %d, %H, %M, %S, as in "
+          "\"{created:%Y.%m}\"" },
         { "", WEIR_PATH, "template \"\": a path is needed" },
         { "../{id}", WEIR_PATH, "template \"../{id}\": \"..\" may not stand "
           "in a path that is made of what columns bring" },
@@ -210,6 +253,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(filled_in),
+        cmocka_unit_test(dates),
         cmocka_unit_test(refused),
         cmocka_unit_test(unknown_columns),
         cmocka_unit_test(null_in_a_key),
