@@ -36,7 +36,8 @@ at(25, 'FLUSH BINARY LOGS', 'FLUSH BINARY LOGS');    # one with a head only
 at(30, row(4));
 at(31, 'BEGIN', row(5), row(6), 'COMMIT');
 at(40, 'FLUSH BINARY LOGS');
-at(50, row(7), row(8));
+at(50, row(7), ($maria ? () : "SET gtid_next = 'AUTOMATIC:blue'"), row(8),
+    ($maria ? () : "SET gtid_next = 'AUTOMATIC'"));
 at(20, row(9));                                      # the clock goes back
 at(21, 'FLUSH BINARY LOGS', row(10));                # behind a head, too
 at(60, 'FLUSH BINARY LOGS');
@@ -114,6 +115,7 @@ if ($maria) {
     my ($head, $usec) = $when{3} =~ /^(.*:\d\d)\.(\d{6})Z$/ or die "no microseconds: $when{3}";
     my $next = $usec < 999_999 ? sprintf('%s.%06d', $head, $usec + 1) : $when{4};
     is(found("time:$next"), '4 5 6 7 8 9 10 11', 'a microsecond later: the next one');
+    is(found("time:$when{8}"), '8 9 10 11', 'a GTID with a tag');
 }
 
 # Behind all: from the end; and a restart goes on from the relay.
