@@ -9,15 +9,18 @@ use POSIX qw(strftime);
 my $t       = Weir->new;
 my $db      = $t->database;
 my $maria   = ref $db eq 'Weir::Mariadb';
+my $version = $db->value('SELECT @@version');
+my $old     = !$maria && $version =~ /^(?:5|8\.0)\./;    # neither tags nor the new names
+my $seconds = $maria || $version =~ /^5\./;              # in its log: no microseconds
 my $base    = int(time) - 100_000;
 my $marker  = 1000;
 my $pattern = qr/begins at .* with the transaction/;
 
-# MariaDB has the session's time in its log, MySQL the clock's, in microseconds.
+# MariaDB has the session's time in its log, MySQL 8 the clock's, in microseconds.
 sub at
 {
     my ($second, @sql) = @_;
-    $db->do(($maria ? 'SET timestamp = ' . ($base + $second) : ()), @sql);
+    $db->do(($seconds ? 'SET timestamp = ' . ($base + $second) : ()), @sql);
     return;
 }
 
@@ -25,7 +28,7 @@ sub row { return "INSERT INTO shop.t VALUES ($_[0])" }
 sub utc { return strftime('%Y-%m-%d %H:%M:%S', gmtime $base + $_[0]) }
 
 $db->make_weir_user;
-at(0, $maria ? 'RESET MASTER' : 'RESET BINARY LOGS AND GTIDS',
+at(0, $maria || $old ? 'RESET MASTER' : 'RESET BINARY LOGS AND GTIDS',
     'CREATE DATABASE shop', 'CREATE TABLE shop.t (i INT PRIMARY KEY)');
 at(10, row(1));
 at(10, ($maria ? 'SET gtid_domain_id = 7' : ()), row(2),
@@ -36,13 +39,13 @@ at(25, 'FLUSH BINARY LOGS', 'FLUSH BINARY LOGS');    # one with a head only
 at(30, row(4));
 at(31, 'BEGIN', row(5), row(6), 'COMMIT');
 at(40, 'FLUSH BINARY LOGS');
-at(50, row(7), ($maria ? () : "SET gtid_next = 'AUTOMATIC:blue'"), row(8),
-    ($maria ? () : "SET gtid_next = 'AUTOMATIC'"));
+at(50, row(7), ($maria || $old ? () : "SET gtid_next = 'AUTOMATIC:blue'"), row(8),
+    ($maria || $old ? () : "SET gtid_next = 'AUTOMATIC'"));
 at(20, row(9));                                      # the clock goes back
 at(21, 'FLUSH BINARY LOGS', row(10));                # behind a head, too
 at(60, 'FLUSH BINARY LOGS');
 at(60, row(11));
-$db->do('SET timestamp = DEFAULT') if $maria;
+$db->do('SET timestamp = DEFAULT') if $seconds;
 
 sub config
 {
@@ -104,7 +107,7 @@ is(found("time:$when{5}"), '5 6 7 8 9 10 11',     'in the third log, behind an e
 is(found("time:$when{7}"), '7 8 9 10 11',
     'all in the order of the log, those with an earlier time too');
 is(found("time:$when{11}"), '11', 'in the last');
-if ($maria) {
+if ($seconds) {
     is($when{7} =~ tr/T/ /r =~ s/(?:\.0+)?Z$//r, utc(50), 'the times are those of the log');
     is(found('time:' . utc(32)), '7 8 9 10 11', 'between two transactions, at the end of a log');
     is(found('time:' . utc(50) . '.5'), '7 8 9 10 11', 'a fraction of a second that the log lacks');
@@ -119,9 +122,9 @@ if ($maria) {
 }
 
 # Behind all: from the end; and a restart goes on from the relay.
-my $now = $maria ? strftime('%Y-%m-%d %H:%M:%S', gmtime time + 0)
+my $now = $seconds ? strftime('%Y-%m-%d %H:%M:%S', gmtime time + 0)
     : $db->value('SELECT UTC_TIMESTAMP(6)');
-if ($maria) {    # its log has whole seconds: one behind that of the last marker
+if ($seconds) {    # its log has whole seconds: one behind that of the last marker
     wait_for('the next second', 5, sub { $now lt strftime('%Y-%m-%d %H:%M:%S', gmtime) });
     $now = strftime('%Y-%m-%d %H:%M:%S', gmtime);
 }
