@@ -296,7 +296,21 @@ verify_gtid(struct source *src, struct weir_err *err)
 static enum weir_status
 mariadb_verify(struct source *src, struct weir_err *err)
 {
-    return *src->at.gtid ? verify_gtid(src, err) : server_has_file(src, err);
+    char            *before = NULL;
+    enum weir_status st = *src->at.gtid ? verify_gtid(src, err)
+                                        : server_has_file(src, err);
+
+    if (st != WEIR_OK || *src->at.gtid || src->at.offset <= 4) {
+        return st;
+    }
+    /* What comes before counts as had, in every domain: a list of only what
+     * comes later would have all else sent from its beginning. */
+    st = gtid_at(&src->dump, &src->at, &before, err);
+    if (st == WEIR_OK) {
+        free(src->at.gtid);
+        src->at.gtid = before;
+    }
+    return st;
 }
 
 static enum weir_status
@@ -390,10 +404,9 @@ set_gtid(struct source *src, struct weir_err *err)
 }
 
 static enum weir_status
-mariadb_dump(struct source *src, struct weir_err *err)
+mariadb_session(struct source *src, struct weir_err *err)
 {
-    unsigned char body[10];
-    char          sql[160];
+    char sql[160];
 
     /* The first sends checksums, without which the server refuses. */
     snprintf(sql, sizeof sql,
@@ -401,9 +414,17 @@ mariadb_dump(struct source *src, struct weir_err *err)
              "@mariadb_slave_capability = " CAPABILITY ", "
              "@master_heartbeat_period = %" PRId64,
              src->conf->heartbeat * 1000000);
-    enum weir_status st = conn_query(&src->dump, sql, NULL, err);
+    return conn_query(&src->dump, sql, NULL, err);
+}
+
+static enum weir_status
+mariadb_dump(struct source *src, struct weir_err *err)
+{
+    unsigned char    body[10];
+    enum weir_status st = mariadb_session(src, err);
+
     if (st == WEIR_OK && !*src->at.gtid) {
-        return server_dump_file(src, err);
+        return server_dump_file(src, false, err);
     }
     if (st == WEIR_OK) {
         st = set_gtid(src, err);
@@ -477,6 +498,7 @@ const struct flavour flavour_mariadb = {
     .identify = mariadb_identify,
     .locate = mariadb_locate,
     .verify = mariadb_verify,
+    .session = mariadb_session,
     .dump = mariadb_dump,
     .explain = mariadb_explain,
 };

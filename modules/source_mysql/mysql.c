@@ -474,7 +474,7 @@ make_uuid(const struct source *src, char out[40])
 }
 
 static enum weir_status
-set_session(struct source *src, struct weir_err *err)
+mysql_session(struct source *src, struct weir_err *err)
 {
     char          uuid[40], sql[512];
     const int64_t period = src->conf->heartbeat * 1000000;
@@ -525,7 +525,7 @@ static enum weir_status
 mysql_dump(struct source *src, struct weir_err *err)
 {
     bool             on = false;
-    enum weir_status st = set_session(src, err);
+    enum weir_status st = mysql_session(src, err);
 
     if (st == WEIR_OK) {
         st = read_gtid_mode(src, &on, err);
@@ -534,7 +534,7 @@ mysql_dump(struct source *src, struct weir_err *err)
         return st;
     }
     return goes_by_gtids(src, on) ? dump_gtids(src, err)
-                                  : server_dump_file(src, err);
+                                  : server_dump_file(src, false, err);
 }
 
 /* ---- Why it was refused */
@@ -581,8 +581,7 @@ mysql_replication(const struct source *src)
 
 const struct flavour flavour_mysql = {
     .name = "MySQL",
-    .major = 5,
-    .minor = 6,
+    .major = 5, .minor = 6,
     .key_order = "ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
     .describe_set = "SET SESSION "
                     "show_gipk_in_create_table_and_information_schema = ON",
@@ -595,6 +594,7 @@ const struct flavour flavour_mysql = {
     .identify = mysql_identify,
     .locate = mysql_locate,
     .verify = mysql_verify,
+    .session = mysql_session,
     .dump = mysql_dump,
     .explain = mysql_explain,
 };

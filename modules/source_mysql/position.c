@@ -4,6 +4,8 @@
  */
 #include "source_mysql.h"
 
+#include "instant.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -205,7 +207,18 @@ start_parse(const char *text, struct start *out, struct weir_err *err)
         return start_parse_file((struct weir_str){ text + 5, len - 5 }, out,
                                 err);
     }
+    if (strncmp(text, "time:", 5) == 0) {
+        *out = (struct start){ .kind = START_TIME };
+        return instant_parse(text + 5, &out->usec)
+                   ? WEIR_OK
+                   : weir_fail(err, WEIR_FATAL,
+                               "start = \"%.100s\" has no time of 1970 to "
+                               "2105 as time:2026-11-01 00:00:00, which is "
+                               "UTC, or with a zone as "
+                               "time:2026-11-01T02:00:00+02:00", text);
+    }
     return weir_fail(err, WEIR_FATAL,
                      "start = \"%.100s\" is none of now, earliest, "
-                     "gtid:0-1-100 and file:bin.000007:4", text);
+                     "gtid:0-1-100, file:bin.000007:4 and "
+                     "time:2026-11-01 00:00:00", text);
 }

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define DUMP_NON_BLOCK 1 /* BINLOG_DUMP_NON_BLOCK, sql/rpl_constants.h */
+
 void
 put_le(unsigned char *p, uint64_t v, size_t n)
 {
@@ -80,7 +82,7 @@ server_has_file(struct source *src, struct weir_err *err)
 }
 
 enum weir_status
-server_dump_file(struct source *src, struct weir_err *err)
+server_dump_file(struct source *src, bool to_end, struct weir_err *err)
 {
     unsigned char body[10 + 256];
     const size_t  len = strlen(src->at.file);
@@ -90,7 +92,7 @@ server_dump_file(struct source *src, struct weir_err *err)
                          src->at.file);
     }
     put_le(body, src->at.offset, 4);
-    put_le(body + 4, 0, 2); /* no annotate events, and wait at the end */
+    put_le(body + 4, to_end ? DUMP_NON_BLOCK : 0, 2); /* no annotate events */
     put_le(body + 6, src->server_id, 4);
     memcpy(body + 10, src->at.file, len);
     return dump_command(&src->dump, COM_BINLOG_DUMP, body, 10 + len, err);

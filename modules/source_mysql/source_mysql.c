@@ -58,8 +58,9 @@ static const struct weir_directive directives[] = {
              .help = "ours, unlike any other replica's; 0: made from machine, "
                      "state directory and pipeline"),
     WEIR_STR(T, start, .value = "now",
-             .help = "now, earliest, gtid:SET or file:bin.000007:4, if there "
-                     "is no state"),
+             .help = "if there is no state: now, earliest, gtid:SET, "
+                     "file:bin.000007:4 or time:2026-11-01 00:00:00 (UTC, or "
+                     "with a zone, as 2026-11-01T02:00:00+02:00)"),
     WEIR_MSEC(T, heartbeat, .value = "1s", .min = 100, .max = 60000,
               .help = "of an idle server; without four of them the connection "
                       "is made anew"),
@@ -334,6 +335,9 @@ begin_at(struct source *src, struct weir_err *err)
 
     if (st != WEIR_OK) {
         return st;
+    }
+    if (start.kind == START_TIME) {
+        return start_at_time(src, start.usec, err);
     }
     if (start.kind == START_GTID || start.kind == START_FILE) {
         position_set(&src->at, start.gtid, start.file, start.offset);

@@ -69,12 +69,15 @@ struct position { /* owned, never NULL; empty: not known */
     uint64_t offset;
 };
 
-enum start_kind { START_NOW, START_EARLIEST, START_GTID, START_FILE };
+enum start_kind {
+    START_NOW, START_EARLIEST, START_GTID, START_FILE, START_TIME
+};
 
 struct start {
     enum start_kind kind;
     struct weir_str gtid, file; /* into the directive's text */
     uint64_t        offset;
+    int64_t         usec; /* since 1970 */
 };
 
 struct host { char name[256], label[280]; int64_t port; };
@@ -127,7 +130,9 @@ struct flavour {
                                 struct position *lacks, struct weir_err *err);
     /* FATAL where the server can't go on behind src->at. */
     enum weir_status (*verify)(struct source *src, struct weir_err *err);
-    /* Session variables and the dump command. */
+    /* Session variables that a dump takes. */
+    enum weir_status (*session)(struct source *src, struct weir_err *err);
+    /* These, and the dump command. */
     enum weir_status (*dump)(struct source *src, struct weir_err *err);
     /* Why the server refused, or ended, the dump: error 1236. */
     enum weir_status (*explain)(struct source *src, const char *reason,
@@ -192,7 +197,9 @@ enum weir_status server_first(struct conn *c, struct position *out,
                               struct weir_err *err);
 /* FATAL unless it has the file of src->at, up to its offset. */
 enum weir_status server_has_file(struct source *src, struct weir_err *err);
-enum weir_status server_dump_file(struct source *src, struct weir_err *err);
+/* `to_end`: it ends the stream where the log ends now, and else waits. */
+enum weir_status server_dump_file(struct source *src, bool to_end,
+                                  struct weir_err *err);
 /* Another replica came with our server_id: FATAL the third time. */
 enum weir_status server_collision(struct source *src, struct weir_err *err);
 enum weir_status server_refused(struct source *src, const char *reason,
@@ -201,6 +208,12 @@ enum weir_status server_refused(struct source *src, const char *reason,
 /* checks.c: all that is wrong with settings and rights, each as a line of the
  * log; FATAL sums them up. */
 enum weir_status checks_run(struct source *src, struct weir_err *err);
+
+/* start_time.c: sets src->at to the first transaction that was committed at
+ * that time or later, or to the end if there is none.  FATAL: the time is in the
+ * future, or before the oldest log.  src->dump is connected anew. */
+enum weir_status start_at_time(struct source *src, int64_t usec,
+                               struct weir_err *err);
 
 /* dump.c */
 enum weir_status dump_command(struct conn *c, int command, const void *data,

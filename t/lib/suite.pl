@@ -46,8 +46,8 @@ my $sanitized    = 't/live/20-equality.t';
 # run on MySQL too, and on each server by itself (t/run servers).  The rest is
 # between Weir and its own files: once.
 my @spine = qw(10-first 20-equality 21-big-row 30-restarts 40-connect-checks
-    41-positions 44-collations 45-failover 46-failover-late 60-xa 61-schema
-    64-ddl-backlog 67-ddl-silent 80-control);
+    41-positions 44-collations 45-failover 46-failover-late 47-start-time 60-xa
+    61-schema 64-ddl-backlog 67-ddl-silent 80-control);
 my @compressed = qw(20-equality 21-big-row);
 
 # What `t/run servers` runs where: WEIR_SERVER without its ending, and files.

@@ -148,5 +148,40 @@ against('purged, and nothing to say of it', qr/-3 .*refuses to send|-3 .*no long
     dump => sub { $_[0]->send_error(1236, 'required binlog files have been purged') });
 against('an access denied on the way', qr/-1 .*1227/,
     dump => sub { $_[0]->send_error(1227, 'Access denied') });
+# ---- The search for a time
+
+sub timed
+{
+    my ($what, $pattern, $dump, @more) = @_;
+    return against("by time: $what", $pattern, with => ['start=time:2026-11-01 00:00:00'],
+        answer => { qr/UNIX_TIMESTAMP/ => sub { $_[0]->send_rows(1, ['2000000000000000']) } },
+        dump => sub { $dump->(@_) }, @more);
+}
+
+my $end = "\xfe\0\0\0\0";
+timed('the stream ends early', qr/-1 .*ended its stream at bin\.000001:123, before the end of bin\.000001/,
+    sub { $_[0]->send_packet($_) for rotate_event(), event(15, 'x' x 100, pos => 123), $end },
+    hang_up => 1);
+timed('no event', qr/-1 .*packet of 4 bytes that is no event/,
+    sub { $_[0]->send_packet($_) for rotate_event(), "\0abc" });
+timed('GTIDs of noise', qr/-1 .*before the end of bin/, sub {
+    my ($server) = @_;
+    $server->send_packet(rotate_event());
+    for my $type (33, 34, 42, 162, 2, 4) {
+        $server->send_packet(event($type, $_, pos => 200))
+            for '', "\xff", "\xff" x 9, "\x02\xff" x 40, "\x02\x02\x02\x06" . "\xff" x 3;
+    }
+    $server->send_packet($end);
+}, hang_up => 1);
+timed('no logs', qr/-1 .*has no binlog/, sub { },
+    answer => { qr/UNIX_TIMESTAMP/ => sub { $_[0]->send_rows(1, ['2000000000000000']) },
+        qr/SHOW BINARY LOGS/ => sub { $_[0]->send_rows(2) } });
+timed('silence, and a stop', qr/0 /, sub { $_[0]->send_packet(rotate_event()) },
+    until => qr/^server/m, within => 300);
+timed('a flood, and a stop', qr/0 /, sub {
+    my ($server) = @_;
+    $server->send_packet(rotate_event());
+    while (1) { $server->send_packet(event(16, 'x' x 8, pos => 200)) }
+}, until => qr/^server/m, within => 500);
 is(join(' ', Weir::Srchost::sanitizer_lines($t)), '', 'nothing from a sanitizer in the host');
 $t->done;

@@ -154,7 +154,7 @@ my @usual = (
                 [ 'binlog_row_image', 'FULL' ], [ 'binlog_row_metadata', 'FULL' ]);
         }
     ],
-    [ qr/SHOW MASTER STATUS/ => sub { $_[0]->send_rows(4, [ 'bin.000001', 400, '', '' ]) } ],
+    [ qr/SHOW (?:MASTER|BINARY LOG) STATUS/ => sub { $_[0]->send_rows(4, [ 'bin.000001', 400, '', '' ]) } ],
     [ qr/gtid_binlog_pos/    => sub { $_[0]->send_rows(1, ['0-1-5']) } ],
     [ qr/gtid_binlog_state/  => sub { $_[0]->send_rows(1, ['0-1-5']) } ],
     [ qr/BINLOG_GTID_POS/    => sub { $_[0]->send_rows(1, ['']) } ],
