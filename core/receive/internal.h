@@ -53,6 +53,9 @@ struct transaction {
 
 struct position { /* where the source stands */
     struct gtid_set *gtids;
+    struct gtid_set *told;   /* of them those that frames, or the header of the
+                                first segment, tell: what left no frame is told
+                                by the next HEARTBEAT */
     struct buf       file;
     uint64_t         offset; /* 64 bits, of the end of the last event */
 };
@@ -255,6 +258,8 @@ enum weir_status diverged_feed(void *arg, struct weir_str name,
 /* receiver.c */
 void position_copy(struct position *to, const struct position *from);
 void position_free(struct position *p);
+/* Frames tell all that was executed. */
+void position_told(struct position *p);
 enum weir_status receiver_publish(struct receiver *r, struct weir_err *err);
 /* A heartbeat frame: all up to there, and what was executed, has been read.
  * FRAME_HELD: that does not prove what is held. */

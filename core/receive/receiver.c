@@ -22,7 +22,9 @@ void
 position_copy(struct position *to, const struct position *from)
 {
     gtid_set_free(&to->gtids);
+    gtid_set_free(&to->told);
     to->gtids = gtid_set_copy(from->gtids);
+    to->told = gtid_set_copy(from->told);
     to->file.len = 0;
     buf_str(&to->file, buf_view(&from->file));
     to->offset = from->offset;
@@ -32,7 +34,15 @@ void
 position_free(struct position *p)
 {
     gtid_set_free(&p->gtids);
+    gtid_set_free(&p->told);
     buf_free(&p->file);
+}
+
+void
+position_told(struct position *p)
+{
+    gtid_set_free(&p->told);
+    p->told = gtid_set_copy(p->gtids);
 }
 
 struct receiver *
@@ -43,6 +53,7 @@ receiver_new(const struct receiver_settings *settings)
     r->set = *settings;
     r->inflater = binlog_inflater_new();
     r->at.gtids = gtid_set_new();
+    r->at.told = gtid_set_new();
     r->xa = xa_new(settings->xa_dir, settings->max_transaction);
     binlog_stream_init(&r->stream);
     return r;
@@ -81,7 +92,8 @@ receiver_origin(void *receiver, struct buf *out)
     const struct receiver *r = receiver;
     struct buf             gtids = { 0 }, definitions = { 0 };
 
-    gtid_set_format(r->at.gtids, &gtids);
+    /* A sink that has read all frames before it has to have all of these. */
+    gtid_set_format(r->at.told, &gtids);
     follow_save(r, &definitions);
     const struct origin o = {
         .server = buf_view(&r->server_id),
@@ -234,6 +246,7 @@ receiver_begin(struct receiver *r, struct weir_str gtid_set,
 {
     if (gtid_set.len) {
         const enum weir_status st = gtid_set_add(r->at.gtids, gtid_set, err);
+        position_told(&r->at);
         if (st != WEIR_OK) {
             return weir_wrap(err, WEIR_FATAL, "the position to begin at");
         }
@@ -356,6 +369,7 @@ on_gtid_list(struct receiver *r, const struct binlog_event *ev,
     enum weir_status st = binlog_gtid_list_parse(ev, &text, err);
     if (st == WEIR_OK && text.len) {
         st = gtid_set_add(r->at.gtids, buf_view(&text), err);
+        position_told(&r->at);
     }
     buf_free(&text);
     return st == WEIR_OK ? st : weir_wrap(err, WEIR_FATAL, "list of GTIDs");

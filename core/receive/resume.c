@@ -153,6 +153,7 @@ receiver_resume(struct receiver *r, struct relay *relay, const char *dir,
         st = read_last_segment(r, f, err);
         follower_close(&f);
     }
+    position_told(&r->at);
     if (st == WEIR_OK) {
         st = xa_resume(r, err);
     }
@@ -186,6 +187,9 @@ receiver_mark(struct receiver *r, uint64_t at, uint8_t flags,
                           err);
     }
     buf_free(&gtids);
+    if (st == WEIR_OK) {
+        position_told(&r->at);
+    }
     return st;
 }
 

@@ -307,6 +307,9 @@ transaction_commit(struct receiver *r, struct weir_err *err)
     }
     if (r->txn.gtid[0] && !r->txn.skip) {
         st = gtid_set_add(r->at.gtids, str_of(r->txn.gtid), err);
+        if (st == WEIR_OK && r->txn.written) {
+            st = gtid_set_add(r->at.told, str_of(r->txn.gtid), err);
+        }
         if (st != WEIR_OK) {
             return weir_wrap(err, WEIR_FATAL, "the executed GTIDs");
         }

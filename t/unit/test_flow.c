@@ -369,6 +369,28 @@ views_do_not_pile_up(void **state)
     box_down();
 }
 
+/* A segment's header has the GTID of what left no frame before it. */
+static void
+transaction_without_frames_ends_a_segment(void **state)
+{
+    (void)state;
+    box_up(4096);
+    transaction(1, 1, 1, 3000);
+    assert_int_equal(feed_xid(), WEIR_OK);
+    publish();
+    feed_gtid(2);
+    feed_query("ANALYZE TABLE t");
+    assert_int_equal(feed_xid(), WEIR_OK);
+    transaction(3, 3, 1, 3000);
+    assert_int_equal(feed_xid(), WEIR_OK);
+    publish();
+    struct deliverer *d = start(10, CONF_START_RELAY, false);
+    run_all(d);
+    assert_string_equal(out.got, "(1) (3) ");
+    deliver_close(&d);
+    box_down();
+}
+
 /* ---- XA: "a" with one row, by MariaDB's log */
 
 enum { GTID = 162, QUERY = 2, XA_PREPARE = 38 };
@@ -537,6 +559,7 @@ main(void)
         cmocka_unit_test(rows_left_out_take_no_memory),
         cmocka_unit_test(last_is_known_behind_statements),
         cmocka_unit_test(views_do_not_pile_up),
+        cmocka_unit_test(transaction_without_frames_ends_a_segment),
         cmocka_unit_test(xa_killed_behind_its_commit),
         cmocka_unit_test(xa_commit_that_was_lost_comes_again),
         cmocka_unit_test(xa_file_that_is_damaged_stops),
