@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "deliver/internal.h"
 #include "relay/identity.h"
+#include "schema/given.h"
 
 enum { SECOND = 1000000, TICK = 100000 };
 
@@ -64,6 +65,7 @@ deliver_new(const struct deliver_settings *settings)
     }
     d->request_path = request_path(&d->paths, state, pipeline, sink);
     d->answer_path = answer_path(&d->paths, state, pipeline, sink);
+    d->given_path = given_path(&d->paths, state, pipeline);
     d->at.gtids = gtid_set_new();
     pthread_mutex_init(&d->batch.lock, NULL);
     pthread_cond_init(&d->batch.ended, NULL);
