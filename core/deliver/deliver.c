@@ -17,6 +17,7 @@
 #include "deliver/aside.h"
 #include "deliver/internal.h"
 #include "relay/identity.h"
+#include "schema/given.h"
 
 enum { TICK = 100000, SOON = 20000, MOMENT = 1000 };
 
@@ -65,6 +66,7 @@ deliver_new(const struct deliver_settings *settings)
     }
     d->request_path = request_path(&d->paths, state, pipeline, sink);
     d->answer_path = answer_path(&d->paths, state, pipeline, sink);
+    d->given_path = given_path(&d->paths, state, pipeline);
     d->at.gtids = gtid_set_new();
     init_instances(d);
     lanes_init(d);

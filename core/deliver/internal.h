@@ -216,7 +216,7 @@ struct deliverer {
     char                    name[140]; /* "shop/cache" */
     struct arena            paths;
     const char             *relay_dir, *relay_page, *id_path, *checkpoint_path;
-    const char             *request_path, *answer_path;
+    const char             *request_path, *answer_path, *given_path;
     struct request          request; /* not done yet */
     uint8_t                 pipeline_id[16];
     char                    host[256];

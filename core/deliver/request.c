@@ -16,8 +16,8 @@
 enum weir_status
 request_take(struct deliverer *d, struct weir_err *err)
 {
-    const enum weir_status st = request_read(d->request_path, &d->request,
-                                             err);
+    const enum weir_status st = request_read(&d->paths, d->request_path,
+                                             &d->request, err);
     return st == WEIR_OK || st == WEIR_RETRY
                ? st
                : request_refused(d, err->text, err);

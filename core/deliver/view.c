@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "schema/given.h"
 
 enum { SPARE_VIEWS = 1024 };
 
@@ -348,6 +349,22 @@ find_rules(struct deliverer *d, struct view *v, struct table_plan *plan)
 }
 
 static enum weir_status
+names_unknown(const struct deliverer *d, const struct view *v,
+              struct weir_err *err)
+{
+    const struct weir_table *t = &v->table->pub;
+
+    return weir_fail(
+        err, WEIR_REJECT,
+        "its column names are unknown: %s.  To go on with these rows, give the "
+        "table as it was: weirctl schema set %s %.*s.%.*s FILE, with its CREATE "
+        "TABLE (version %llu); or leave it out of this sink.  "
+        "For what comes: binlog_row_metadata=FULL on the server",
+        v->table->reason, d->set.pipeline->name, STR_ARG(t->schema),
+        STR_ARG(t->name), (unsigned long long)t->version);
+}
+
+static enum weir_status
 prepare(struct deliverer *d, struct view *v, struct weir_err *err)
 {
     struct table_plan *plans =
@@ -359,11 +376,7 @@ prepare(struct deliverer *d, struct view *v, struct weir_err *err)
         return st;
     }
     if (!v->table->names_known) {
-        return weir_fail(
-            err, WEIR_REJECT,
-            "its column names are unknown: %s.  Set binlog_row_metadata=FULL "
-            "on the server for what comes; leave the table out of this sink "
-            "(tables, or a filter) to go on", v->table->reason);
+        return names_unknown(d, v, err);
     }
     find_directives(d, v);
     st = ask_sink(d, v, &last, err);
@@ -515,20 +528,43 @@ same_again(struct deliverer *d, struct weir_str payload)
     return v;
 }
 
+/* With the names that a person gave, if the log has none and somebody did; they
+ * are looked for each time: they come while this runs. */
+static enum weir_status
+with_names(const struct deliverer *d, const struct frame *f, struct arena *a,
+           struct weir_str *out, struct weir_err *err)
+{
+    struct given      *list;
+    struct table_frame t;
+
+    *out = f->payload;
+    if ((f->flags & FRAME_EARLIER) || !table_frame_read(a, f->payload, &t) ||
+        t.names_known || !view_routed(d, t.map.schema, t.map.name)) {
+        return WEIR_OK;
+    }
+    const enum weir_status st = given_read(a, d->given_path, &list, err);
+    if (st == WEIR_OK) {
+        given_payload(a, list, f->payload, f->offset, out);
+    }
+    return st;
+}
+
 enum weir_status
 view_note(struct deliverer *d, const struct frame *f, struct weir_err *err)
 {
-    struct view *v = same_again(d, f->payload);
+    struct arena     a = { 0 };
+    struct weir_str  payload;
+    enum weir_status st = with_names(d, f, &a, &payload, err);
+    struct view     *v = st == WEIR_OK ? same_again(d, payload) : NULL;
 
-    if (!v) {
-        const enum weir_status st =
-            view_make(d, f->payload, f->offset, &v, err);
-        if (st != WEIR_OK) {
-            return st;
-        }
+    if (st == WEIR_OK && !v) {
+        st = view_make(d, payload, f->offset, &v, err);
     }
-    remember(d, f->offset, v);
-    return WEIR_OK;
+    if (st == WEIR_OK) {
+        remember(d, f->offset, v);
+    }
+    arena_free(&a);
+    return st;
 }
 
 enum weir_status

@@ -22,7 +22,7 @@
 #include "master/child.h"
 #include "master/pause.h"
 
-enum { SILENCE = 5000000, BACKLOG = 16, ANSWER_MAX = 1400, WORDS = 8 };
+enum { SILENCE = 5000000, BACKLOG = 16, ANSWER_MAX = 1400, WORDS = 9, PIECE = 4096 };
 
 /* ---- The socket */
 
@@ -137,6 +137,7 @@ static void
 leave(struct control_client *c)
 {
     close(c->fd);
+    buf_free(&c->line);
     *c = (struct control_client){ .fd = -1 };
 }
 
@@ -339,6 +340,77 @@ do_adopt(struct asking *a)
     return pass_on(a, &r);
 }
 
+/* A sink that stopped, or rests, tries again. */
+static bool
+do_begin(struct asking *a)
+{
+    struct child *c = find_sink(a);
+
+    if (!c) {
+        return false;
+    }
+    const bool stopped =
+        c->state == CHILD_RUNNING &&
+        atomic_load(&c->page->state) == PAGE_STOPPED;
+    if (stopped) {
+        child_end(c, SIGQUIT, a->s->generation.drain_ms);
+    } else if (c->state == CHILD_DUE || c->state == CHILD_RESTING) {
+        child_renew(c);
+    } else {
+        return say(a, false, "%s/%s has not stopped", c->pipeline, c->sink);
+    }
+    return say(a, true, "%s/%s begins again", c->pipeline, c->sink);
+}
+
+static struct child *
+find_source(struct asking *a)
+{
+    struct child *c = a->s->children;
+
+    while (c && (c->sink || !c->is_wanted ||
+                 !str_is(a->words[3], c->pipeline))) {
+        c = c->next;
+    }
+    if (!c) {
+        say(a, false, "no pipeline %.64s runs here: weirctl status lists them",
+            arena_cstr(&a->s->call, a->words[3]));
+    }
+    return c;
+}
+
+/* Of a source; it is done when its worker begins. */
+static bool
+do_define(struct asking *a)
+{
+    struct request  r = { .verb = REQUEST_DEFINE };
+    struct server  *s = a->s;
+    struct weir_err err;
+
+    if (a->n != 9 || !str_u64(a->words[4], &r.offset) ||
+        !str_u64(a->words[5], &r.id)) {
+        return say(a, false, "a definition needs PIPELINE VERSION ID DATABASE "
+                   "TABLE STATEMENT");
+    }
+    struct child *c = find_source(a);
+    if (!c) {
+        return false;
+    }
+    r.text.data = a->words[6].data;
+    r.text.len = (size_t)(a->words[8].data + a->words[8].len - r.text.data);
+    const char *path =
+        request_path(&s->call, s->state.dir, c->pipeline, NULL);
+    if (request_write(path, &r, &err) != WEIR_OK) {
+        return say(a, false, "%s", err.text);
+    }
+    log_info("%s: uid %u gives a table's definition", c->what, a->uid);
+    if (c->state == CHILD_RUNNING) {
+        child_end(c, SIGQUIT, s->generation.drain_ms);
+    } else if (c->state == CHILD_DUE || c->state == CHILD_RESTING) {
+        child_renew(c);
+    }
+    return say(a, true, "the source drains and begins with it");
+}
+
 static bool
 do_version(struct asking *a)
 {
@@ -352,6 +424,7 @@ requests[] = {
     { "rewind", do_rewind },   { "adopt", do_adopt },
     { "park-resume", do_park_resume }, { "park-discard", do_park_discard },
     { "dead-replay", do_dead_replay }, { "dead-discard", do_dead_discard },
+    { "begin", do_begin }, { "define", do_define },
 };
 
 static void
@@ -463,7 +536,7 @@ accept_clients(struct server *s, int64_t now)
 static void
 serve(struct server *s, struct control_client *c, int64_t now)
 {
-    const ssize_t n = recv(c->fd, c->line + c->len, sizeof c->line - c->len,
+    const ssize_t n = recv(c->fd, buf_need(&c->line, PIECE), PIECE,
                            MSG_DONTWAIT);
     if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
         if (now >= c->until) {
@@ -475,16 +548,17 @@ serve(struct server *s, struct control_client *c, int64_t now)
         leave(c);
         return;
     }
-    c->len += (size_t)n;
-    const char *end = memchr(c->line, '\n', c->len);
+    const char *end = memchr(c->line.data + c->line.len, '\n', (size_t)n);
+    c->line.len += (size_t)n;
     if (!end) {
-        if (c->len == sizeof c->line) {
+        if (c->line.len >= CONTROL_LINE_MAX) {
             answer(c, false, "the line is too long");
         }
         return;
     }
     struct asking a = { .s = s, .uid = c->uid,
-                        .line = { c->line, (size_t)(end - c->line) } };
+                        .line = { c->line.data,
+                                  (size_t)(end - c->line.data) } };
     const bool ok = understand(&a);
     answer(c, ok, a.sentence);
     arena_reset(&s->call);

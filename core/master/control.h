@@ -7,11 +7,13 @@
  *     weir 1 resume PIPELINE SINK
  *     weir 1 rewind PIPELINE SINK OFFSET ID
  *     weir 1 adopt PIPELINE SINK ID
+ *     weir 1 begin PIPELINE SINK
+ *     weir 1 define PIPELINE VERSION ID DATABASE TABLE STATEMENT
  *
  *     ok SENTENCE  |  refused SENTENCE
  *
- * What is asked of a sink worker is handed on in <state>/PIPELINE.SINK.request
- * (base/request.h).  Only root and who runs the master are listened to, lines
+ * What is asked of a worker is handed on in <state>/PIPELINE.SINK.request, or
+ * PIPELINE.request for the source (base/request.h).  Only root and who runs the master are listened to, lines
  * are bounded, and who says nothing for some seconds is left: nobody can make
  * the master wait.
  */
@@ -22,7 +24,7 @@
 
 #include "master/server.h"
 
-enum { CONTROL_CLIENTS = 8, CONTROL_LINE_MAX = 1024,
+enum { CONTROL_CLIENTS = 8, CONTROL_LINE_MAX = 1 << 20,
        CONTROL_FDS = CONTROL_CLIENTS + 1 };
 
 /* `path` NULL: in the run folder.  FATAL: it can't be had, or somebody else

@@ -21,11 +21,10 @@ struct child;
 
 /* The control socket; see control.h, which says what it is for. */
 struct control_client {
-    int      fd; /* -1: free */
-    unsigned uid;
-    int64_t  until; /* steady clock: left then */
-    size_t   len;
-    char     line[1024];
+    int        fd; /* -1: free */
+    unsigned   uid;
+    int64_t    until; /* steady clock: left then */
+    struct buf line;
 };
 struct control {
     const char           *path; /* NULL: not opened yet */

@@ -121,6 +121,9 @@ find_why(struct arena *a, const struct status_worker *w,
                             "master ends a worker that hangs and starts it "
                             "anew", why, why[0] ? "; " : "", w->silent);
     }
+    if (w->page.state == PAGE_WAITING) {
+        return arena_printf(a, "%s; it is tried again and again", why);
+    }
     return why;
 }
 

@@ -44,18 +44,24 @@ version_of(const struct receiver *r)
                : "";
 }
 
-void
-follow_statement(struct receiver *r, const struct binlog_query *query,
-                 const struct statement *s, struct followed *out)
+struct ddl_session
+follow_session(struct receiver *r, const struct binlog_query *query)
 {
     const char               *version = version_of(r);
     const enum binlog_flavour flavour =
         strstr(version, "MariaDB") ? FLAVOUR_MARIADB
         : r->stream.flavour != FLAVOUR_UNKNOWN ? r->stream.flavour
                                                : FLAVOUR_MYSQL;
-    const struct ddl_session session =
-        ddl_session_of(&r->call, query, flavour, version);
-    struct statement read = *s;
+
+    return ddl_session_of(&r->call, query, flavour, version);
+}
+
+void
+follow_statement(struct receiver *r, const struct binlog_query *query,
+                 const struct statement *s, struct followed *out)
+{
+    const struct ddl_session session = follow_session(r, query);
+    struct statement         read = *s;
 
     read.unsure |= !is_readable(&r->call, query);
     out->statement = read;
@@ -169,27 +175,37 @@ forget_unkept(struct receiver *r)
     }
 }
 
-void
-follow_frame(struct receiver *r, struct weir_str event)
+bool
+follow_read(struct arena *a, struct weir_str event, struct binlog_query *query,
+            struct statement *out)
 {
     struct binlog_stream stream;
     struct binlog_event  ev;
-    struct binlog_query  query;
-    struct statement     s;
-    struct followed      f;
 
-    arena_reset(&r->call);
     binlog_stream_init(&stream);
     stream.npost = sizeof stream.post_header; /* framed and checked before */
     if (binlog_event_parse_inner(&stream, event.data, event.len, &ev, NULL) !=
             WEIR_OK ||
-        binlog_query_parse(&ev, &r->call, &query, NULL) != WEIR_OK) {
-        tables_forget(r, STR(""), STR(""));
-        return;
+        binlog_query_parse(&ev, a, query, NULL) != WEIR_OK) {
+        return false;
     }
-    statement_parse(&r->call, statement_text(&r->call, &query), query.schema,
-                    query.sql_mode, &s);
-    if (s.kind == STATEMENT_TABLE || s.kind == STATEMENT_DATABASE) {
+    statement_parse(a, statement_text(a, query), query->schema,
+                    query->sql_mode, out);
+    out->unsure |= !is_readable(a, query);
+    return true;
+}
+
+void
+follow_frame(struct receiver *r, struct weir_str event)
+{
+    struct binlog_query query;
+    struct statement    s;
+    struct followed     f;
+
+    arena_reset(&r->call);
+    if (!follow_read(&r->call, event, &query, &s)) {
+        tables_forget(r, STR(""), STR(""));
+    } else if (s.kind == STATEMENT_TABLE || s.kind == STATEMENT_DATABASE) {
         follow_statement(r, &query, &s, &f);
         follow_apply(r, &f, true);
         forget_unkept(r);
@@ -199,8 +215,8 @@ follow_frame(struct receiver *r, struct weir_str event)
 void
 follow_table(struct receiver *r, struct weir_str payload)
 {
-    struct weir_str    schema, name;
-    struct definition *def;
+    struct weir_str          schema, name;
+    const struct definition *def;
 
     arena_reset(&r->call);
     if (!table_load_definition(&r->call, payload, &schema, &name, &def)) {

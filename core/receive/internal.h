@@ -212,10 +212,21 @@ void follow_undo(struct receiver *r);
 /* What is known, for the header of a segment that begins; and back. */
 void follow_save(const struct receiver *r, struct buf *out);
 void follow_load(struct receiver *r, struct weir_str saved);
+/* False: malformed; then the statement may have changed any table. */
+bool follow_read(struct arena *a, struct weir_str event,
+                 struct binlog_query *query, struct statement *out);
+/* In which a statement ran; of the server that was reached last. */
+struct ddl_session follow_session(struct receiver *r,
+                                  const struct binlog_query *query);
 /* A DDL frame's event. */
 void follow_frame(struct receiver *r, struct weir_str event);
 /* A table frame. */
 void follow_table(struct receiver *r, struct weir_str payload);
+
+/* given.c: after the relay's last segment was read, from `base` on, and its last
+ * frame ended at `end`: what was given there and is in no header yet. */
+enum weir_status given_resume(struct receiver *r, uint64_t base, uint64_t end,
+                              struct weir_err *err);
 
 /* hold.c */
 void             hold_until(struct receiver *r, struct weir_str file,

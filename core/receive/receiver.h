@@ -34,6 +34,8 @@ struct receiver_settings {
      * has grown by `retain_bytes`.  Sets *full while what sinks still need
      * fills the relay. */
     enum weir_status (*retain)(void *arg, bool *full, struct weir_err *err);
+    const char *pipeline; /* its name, for what people may type; or NULL */
+    const char *given; /* the file of schema/given.h; NULL: none */
     const char *diverged; /* the file that lists what another server lacks */
     bool  adopt; /* another server may go on where the last one ended */
     void *arg;
@@ -50,6 +52,22 @@ void receiver_origin(void *receiver, struct buf *out);
  * segment.  Once, before the first feed. */
 enum weir_status receiver_resume(struct receiver *r, struct relay *relay,
                                  const char *dir, const char *page_path,
+                                 struct weir_err *err);
+
+/* A table's definition that a person gives, and from which of its rows on. */
+enum { GIVEN_SENTENCE = 1000 };
+#define GIVEN_FIND 0           /* the first that a sink needs without names */
+#define GIVEN_NOW  UINT64_MAX  /* those that come */
+struct receiver_given {
+    struct weir_str schema, name, statement; /* CREATE TABLE */
+    uint64_t        from;   /* a version (offset of a table frame), or above */
+    uint64_t        needed; /* offset before which no sink needs anything */
+};
+/* After receiver_resume(), before the first feed.  Stored when it returns;
+ * *sentence says from where on it is valid.  REJECT: refused, with why. */
+enum weir_status receiver_define(struct receiver *r,
+                                 const struct receiver_given *given,
+                                 char sentence[static GIVEN_SENTENCE],
                                  struct weir_err *err);
 
 /* Where a source has to go on; all empty: nothing was ever read. */

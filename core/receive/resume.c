@@ -114,6 +114,7 @@ read_last_segment(struct receiver *r, struct follower *f, struct weir_err *err)
     struct arena    a = { 0 }, origin = { 0 };
     struct frame    frame;
     struct weir_str gtid = STR("");
+    uint64_t        end = 0;
     const struct weir_list kept = r->set.kept;
 
     const uint64_t last = relay_is_new(r->relay) ? relay_first(r->relay)
@@ -129,12 +130,14 @@ read_last_segment(struct receiver *r, struct follower *f, struct weir_err *err)
         st = follower_next(f, &frame, err);
         if (st == WEIR_OK) {
             st = take_frame(r, &frame, &gtid, &a, err);
+            end = frame.next;
         }
     }
     r->set.kept = kept;
     arena_free(&origin);
     arena_free(&a);
-    return st == WEIR_DROP ? WEIR_OK : st;
+    return st == WEIR_DROP ? given_resume(r, follower_segment(f), end, err)
+                           : st;
 }
 
 enum weir_status

@@ -384,30 +384,6 @@ hidden_types(struct receiver *r, const struct known_table *t,
     return d->def;
 }
 
-/* Whether the definition fits the log and, with it, says all that is needed. */
-static bool
-fits(struct receiver *r, const struct binlog_table_map *map,
-     const struct definition *def, struct weir_err *why)
-{
-    struct table *made;
-
-    if (table_make(&r->call, r->stream.flavour, map, def, NULL, &made, why) !=
-        WEIR_OK) {
-        return false;
-    }
-    for (uint32_t i = 0; i < made->pub.ncolumns; i++) {
-        if (made->pub.columns[i]->type == WEIR_TEXT &&
-            made->columns[i].text == TEXT_UNTOLD &&
-            made->columns[i].special == SPECIAL_NONE &&
-            !made->columns[i].members) {
-            weir_fail(why, WEIR_REJECT, "the charset of column %.*s is not "
-                      "known", STR_ARG(made->pub.columns[i]->name));
-            return false;
-        }
-    }
-    return true;
-}
-
 /* The names of a table whose TABLE_MAP has none, or the reason for none. */
 static const struct definition *
 names_of(struct receiver *r, const struct known_table *t,
@@ -416,14 +392,14 @@ names_of(struct receiver *r, const struct known_table *t,
     const struct known_definition *d = definition_of(r, t);
     struct weir_err                why;
 
-    if (d->def && d->followed && !fits(r, map, d->def, &why)) {
+    if (d->def && d->followed && !table_fits(&r->call, r->stream.flavour, map, d->def, &why)) {
         log_debug("%s.%s as followed is not the one of the log: %s; asking "
                   "the server", t->schema, t->name, why.text);
         tables_forget(r, str_of(t->schema), str_of(t->name));
         d = definition_of(r, t);
     }
     *reason = d->reason;
-    if (d->def && !fits(r, map, d->def, &why)) {
+    if (d->def && !table_fits(&r->call, r->stream.flavour, map, d->def, &why)) {
         *reason = arena_printf(&r->call,
                                "the table as the server has it now is not the "
                                "one of the log: %s", why.text);
@@ -463,9 +439,11 @@ tables_prepare(struct receiver *r, struct known_table *t, struct weir_err *err)
     }
     if (reason) {
         log_warn("%s.%s: column names are unknown: %s; sinks that want this "
-                 "table stop at its first row.  Set "
-                 "binlog_row_metadata=FULL on the server", t->schema, t->name,
-                 reason);
+                 "table stop at its first row, and say how to go on.  For "
+                 "what comes: binlog_row_metadata=FULL on the server, weirctl "
+                 "schema set %s %s.%s FILE, or assume_current_schema", t->schema,
+                 t->name, reason, r->set.pipeline ? r->set.pipeline : "",
+                 t->schema, t->name);
     }
     table_save(&t->payload, r->stream.flavour, buf_view(&t->body), def,
                reason);

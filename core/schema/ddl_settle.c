@@ -4,6 +4,8 @@
  */
 #include "schema/ddl_draft.h"
 
+#include <string.h>
+
 #include "base/str.h"
 #include "schema/charset.h"
 #include "schema/sql_type.h"
@@ -261,7 +263,14 @@ draft_convert_column(struct draft *d, struct draft_column *c,
 {
     const struct charset from = charset_of_collation(c->collation);
     const struct charset to = charset_of_collation(collation);
-    const size_t         size = size_of(text_sizes, c->sql_type);
+    /* COMPRESSED may stand behind it, in a comment. */
+    const char           *space = memchr(c->sql_type.data, ' ',
+                                         c->sql_type.len);
+    const struct weir_str base = {
+        c->sql_type.data,
+        space ? (size_t)(space - c->sql_type.data) : c->sql_type.len
+    };
+    const size_t size = size_of(text_sizes, base);
 
     if (c->collation.len == 0) {
         struct sql_type type;
@@ -277,8 +286,10 @@ draft_convert_column(struct draft *d, struct draft_column *c,
     }
     if (size < 3 && to.maxlen > from.maxlen) {
         static const uint64_t bytes[] = { 255, 65535, 16777215 };
-        c->sql_type = str_of(
-            text_sizes[size_for(bytes[size] * (to.maxlen / from.maxlen))]);
+        c->sql_type = str_of(arena_printf(
+            d->a, "%s%.*s",
+            text_sizes[size_for(bytes[size] * (to.maxlen / from.maxlen))],
+            (int)(c->sql_type.len - base.len), base.data + base.len));
     }
     c->collation = collation;
     return true;

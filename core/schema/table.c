@@ -395,3 +395,26 @@ table_make(struct arena *a, enum binlog_flavour flavour,
     *out = t;
     return WEIR_OK;
 }
+
+bool
+table_fits(struct arena *a, enum binlog_flavour flavour,
+           const struct binlog_table_map *map, const struct definition *def,
+           struct weir_err *why)
+{
+    struct table *made;
+
+    if (table_make(a, flavour, map, def, NULL, &made, why) != WEIR_OK) {
+        return false;
+    }
+    for (uint32_t i = 0; i < made->pub.ncolumns; i++) {
+        if (made->pub.columns[i]->type == WEIR_TEXT &&
+            made->columns[i].text == TEXT_UNTOLD &&
+            made->columns[i].special == SPECIAL_NONE &&
+            !made->columns[i].members) {
+            weir_fail(why, WEIR_REJECT, "the charset of column %.*s is not "
+                      "known", STR_ARG(made->pub.columns[i]->name));
+            return false;
+        }
+    }
+    return true;
+}

@@ -65,6 +65,12 @@ enum weir_status table_make(struct arena *a, enum binlog_flavour flavour,
                             const struct definition *def, const char *reason,
                             struct table **out, struct weir_err *err);
 
+/* Whether the definition fits the log and, with it, says all that is needed;
+ * else why not. */
+bool table_fits(struct arena *a, enum binlog_flavour flavour,
+                const struct binlog_table_map *map,
+                const struct definition *def, struct weir_err *why);
+
 /* Whether a column of a table made without a definition may be of a type that
  * MariaDB's log has no word for: UUID, INET4, INET6, JSON, VECTOR. */
 bool table_may_hide(const struct table *t, const char *server_version);
@@ -81,11 +87,23 @@ void table_save(struct buf *out, enum binlog_flavour flavour,
 enum weir_status table_load(struct arena *a, struct weir_str payload,
                             uint64_t version, struct table **out,
                             struct weir_err *err);
+/* What such a payload says, which it points into, without a table being made of
+ * it; false: malformed. */
+struct table_frame {
+    struct binlog_table_map  map;
+    struct weir_str          body; /* of that */
+    enum binlog_flavour      flavour;
+    bool                     names_known;
+    const char              *reason; /* why not, or NULL */
+    const struct definition *def;    /* or NULL */
+};
+bool table_frame_read(struct arena *a, struct weir_str payload,
+                      struct table_frame *out);
 /* The definition in such a payload, which it points into; false if it has
  * none, or is malformed. */
 bool table_load_definition(struct arena *a, struct weir_str payload,
                            struct weir_str *schema, struct weir_str *name,
-                           struct definition **out);
+                           const struct definition **out);
 
 /* A definition by itself, with whose it is; several stand one behind the other.
  * Loading takes one off *from, into which it points; false: malformed. */

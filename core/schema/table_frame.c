@@ -202,21 +202,37 @@ table_load(struct arena *a, struct weir_str payload, uint64_t version,
 }
 
 bool
-table_load_definition(struct arena *a, struct weir_str payload,
-                      struct weir_str *schema, struct weir_str *name,
-                      struct definition **out)
+table_frame_read(struct arena *a, struct weir_str payload,
+                 struct table_frame *out)
 {
-    struct binlog_table_map map;
-    struct contents        *c = arena_alloc(a, sizeof *c);
+    struct contents *c = arena_alloc(a, sizeof *c);
 
-    if (!get_contents(a, payload, c) || c->kind < DEFINED ||
-        binlog_table_map_parse(c->body.data, c->body.len, &map, NULL) !=
+    if (!get_contents(a, payload, c) ||
+        binlog_table_map_parse(c->body.data, c->body.len, &out->map, NULL) !=
             WEIR_OK) {
         return false;
     }
-    *schema = map.schema;
-    *name = map.name;
-    *out = &c->def;
+    out->body = c->body;
+    out->flavour = (enum binlog_flavour)c->flavour;
+    out->def = c->kind >= DEFINED ? &c->def : NULL;
+    out->reason = c->reason;
+    out->names_known = out->def || table_map_is_full(&out->map);
+    return true;
+}
+
+bool
+table_load_definition(struct arena *a, struct weir_str payload,
+                      struct weir_str *schema, struct weir_str *name,
+                      const struct definition **out)
+{
+    struct table_frame t;
+
+    if (!table_frame_read(a, payload, &t) || !t.def) {
+        return false;
+    }
+    *schema = t.map.schema;
+    *name = t.map.name;
+    *out = t.def;
     return true;
 }
 

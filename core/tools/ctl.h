@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "master/state.h"
+#include "tools/relaylog.h"
 
 /* Exit statuses. */
 enum { CTL_OK = 0, CTL_FAILED = 1, CTL_NOT_RUNNING = 2, CTL_USAGE = 64 };
@@ -19,6 +20,7 @@ struct ctl {
     const char   *state; /* the folder */
     bool          json, watch, yes;
     const char   *to;    /* rewind: GTID, time or "earliest" */
+    const char   *from;  /* schema set: a version, or "now" */
     const char   *reason;
     int           argc;  /* what stands behind the command */
     char        **argv;
@@ -68,6 +70,10 @@ int ctl_park(struct ctl *c);
 int ctl_dead(struct ctl *c);
 /* ctl_relay.c */
 int ctl_relay(struct ctl *c);
+/* False, and said, if it can't be read. */
+bool ctl_open_relay(struct ctl *c, const char *pipeline,
+                    struct relaylog *out);
+/* ctl_schema.c */
 int ctl_schema(struct ctl *c);
 
 #endif

@@ -1,5 +1,5 @@
-/* ctl_relay.c - weirctl relay ls|verify|dump and schema show: the segments on
- * disk, whether a server runs or not. */
+/* ctl_relay.c - weirctl relay ls|verify|dump: the segments on disk, whether a
+ * server runs or not. */
 #include "tools/ctl.h"
 
 #include <inttypes.h>
@@ -14,8 +14,8 @@
 
 enum { FLUSH_BYTES = 1 << 16 };
 
-static bool
-open_relay(struct ctl *c, const char *pipeline, struct relaylog *out)
+bool
+ctl_open_relay(struct ctl *c, const char *pipeline, struct relaylog *out)
 {
     struct weir_err err;
     struct arena   *a = &c->arena;
@@ -220,7 +220,7 @@ ctl_relay(struct ctl *c)
     if (!ctl_pipeline(c, c->argc > 1 ? c->argv[1] : NULL, &pipeline)) {
         return CTL_USAGE;
     }
-    if (!open_relay(c, pipeline, &l)) {
+    if (!ctl_open_relay(c, pipeline, &l)) {
         return CTL_FAILED;
     }
     if (what[0] == 'l') {
@@ -229,108 +229,5 @@ ctl_relay(struct ctl *c)
         result = what[0] == 'v' ? relay_verify(c, &l) : relay_dump(&l);
     }
     relaylog_close(&l);
-    return result;
-}
-
-/* ---- schema show */
-
-struct latest {
-    struct latest *next;
-    struct table  *table;
-    uint64_t       offset;
-};
-
-static void
-note(struct ctl *c, const struct frame *f, struct latest **all)
-{
-    struct table   *t;
-    struct weir_err err;
-
-    struct arena *a = &c->arena;
-    const struct weir_str payload = arena_str(a, f->payload);
-    if (table_load(a, payload, f->offset, &t, &err) != WEIR_OK) {
-        return;
-    }
-    struct latest **at = all;
-    while (*at && !(str_eq((*at)->table->pub.schema, t->pub.schema) &&
-                    str_eq((*at)->table->pub.name, t->pub.name))) {
-        at = &(*at)->next;
-    }
-    if (!*at) {
-        *at = arena_alloc(a, sizeof **at);
-    }
-    (*at)->table = t;
-    (*at)->offset = f->offset;
-}
-
-static void
-show(const struct ctl *c, const struct latest *t, struct buf *out)
-{
-    const struct weir_table *pub = &t->table->pub;
-
-    if (c->json) {
-        buf_text(out, "{");
-        ctl_uint(out, "version", t->offset);
-        table_json_put(t->table, out);
-        buf_text(out, "}");
-        ctl_print(out);
-        return;
-    }
-    printf("%.*s.%.*s, version %" PRIu64 "%s%s\n", STR_ARG(pub->schema),
-           STR_ARG(pub->name), t->offset,
-           t->table->names_known ? "" : ", names unknown: ",
-           t->table->names_known ? "" : t->table->reason);
-    for (uint32_t i = 0; i < pub->ncolumns; i++) {
-        bool is_key = false;
-        for (uint32_t k = 0; k < pub->nkey; k++) {
-            is_key = is_key || pub->key[k] == i;
-        }
-        printf("    %-30.*s  %.*s%s\n", STR_ARG(pub->columns[i]->name),
-               STR_ARG(pub->columns[i]->sql_type), is_key ? "  key" : "");
-    }
-}
-
-int
-ctl_schema(struct ctl *c)
-{
-    struct relaylog l;
-    struct latest  *all = NULL;
-    struct weir_err err;
-    struct buf      out = { 0 };
-    const char     *pipeline;
-    int             result = CTL_OK;
-
-    if (c->argc < 1 || strcmp(c->argv[0], "show") != 0) {
-        return ctl_say(CTL_USAGE, "schema show [PIPELINE [GLOB]]");
-    }
-    if (!ctl_pipeline(c, c->argc > 1 ? c->argv[1] : NULL, &pipeline)) {
-        return CTL_USAGE;
-    }
-    if (!open_relay(c, pipeline, &l)) {
-        return CTL_FAILED;
-    }
-    l.heads_only = true;
-    for (size_t i = 0; i < l.names.nbases; i++) {
-        struct frame     f;
-        enum weir_status st = relaylog_enter(&l, i, &err);
-        while (st == WEIR_OK && (st = relaylog_next(&l, &f, &err)) == WEIR_OK) {
-            if (f.type == FRAME_TABLE) {
-                note(c, &f, &all);
-            }
-        }
-        if (st != WEIR_DROP) {
-            result = ctl_say(CTL_FAILED, "%s", err.text);
-        }
-    }
-    for (const struct latest *t = all; t; t = t->next) {
-        const char *name = arena_printf(&c->arena, "%.*s.%.*s",
-                                        STR_ARG(t->table->pub.schema),
-                                        STR_ARG(t->table->pub.name));
-        if (c->argc < 3 || str_glob(str_of(c->argv[2]), str_of(name))) {
-            show(c, t, &out);
-        }
-    }
-    relaylog_close(&l);
-    buf_free(&out);
     return result;
 }

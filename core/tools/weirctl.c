@@ -70,9 +70,17 @@ static const struct command commands[] = {
       "verify  reads all of it and checks every CRC; exit status 1: damaged\n"
       "dump    each frame as a JSON object a line, rows decoded\n",
       ctl_relay },
-    { "schema", "show [PIPELINE [GLOB]] [--json]",
-      "tables as the relay last described them",
-      "GLOB is of database.table.\n", ctl_schema },
+    { "schema", "show [PIPELINE [GLOB]] | set PIPELINE TABLE [FILE]",
+      "tables as the relay describes them",
+      "show  tables as the relay last described them; GLOB is of\n"
+      "      database.table.\n"
+      "set   what TABLE (database.table) is like, where neither the log nor\n"
+      "      the server can tell: a CREATE TABLE statement, of FILE or of the\n"
+      "      standard input.  It is that of the first rows whose names a sink\n"
+      "      lacks (--from VERSION: of those rows; --from now: of what comes),\n"
+      "      and followed through the log's DDL from there.  Refused where it\n"
+      "      does not fit the log.  Sinks that stopped for want of it go on.\n",
+      ctl_schema },
     { "reload", "", "test the configuration, then change over to it",
       "Waits until all workers are as the new one says; exit status 1: it was\n"
       "refused, and everything goes on as before.\n", ctl_reload },
@@ -314,6 +322,7 @@ static const struct option options[] = {
     { "watch", no_argument, NULL, 'w' },
     { "yes", no_argument, NULL, 'y' },
     { "to", required_argument, NULL, 't' },
+    { "from", required_argument, NULL, 'f' },
     { "state", required_argument, NULL, 'd' },
     { "config", required_argument, NULL, 'c' },
     { NULL, 0, NULL, 0 },
@@ -347,6 +356,9 @@ parse(int argc, char **argv, struct ctl *c)
             break;
         case 't':
             c->to = optarg;
+            break;
+        case 'f':
+            c->from = optarg;
             break;
         case 'h':
             help = true;

@@ -12,12 +12,14 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/request.h"
 #include "base/str.h"
 #include "base/twoslot.h"
 #include "binlog/gtid.h"
 #include "receive/receiver.h"
 #include "relay/identity.h"
 #include "relay/progress.h"
+#include "schema/given.h"
 #include "worker/common.h"
 
 enum { SECOND = 1000000, FIRST_WAIT = 100000,
@@ -224,6 +226,54 @@ open_relay(struct source_worker *s, struct weir_err *err)
                          : weir_wrap(err, st, "relay");
 }
 
+/* ---- A definition that somebody gives */
+
+static enum weir_status
+define(struct source_worker *s, struct request *request, struct arena *a,
+       char sentence[static GIVEN_SENTENCE], struct weir_err *err)
+{
+    struct receiver_given given = { .from = request->offset };
+
+    if (request->verb != REQUEST_DEFINE ||
+        !request_unword(a, &request->text, &given.schema) ||
+        !request_unword(a, &request->text, &given.name) ||
+        !request_unword(a, &request->text, &given.statement)) {
+        return weir_fail(err, WEIR_REJECT, "that is no request to a source");
+    }
+    given.needed = lowest_needed(s, a).offset;
+    return receiver_define(s->receiver, &given, sentence, err);
+}
+
+/* What was asked is answered, whatever comes of it; only what can't be read or
+ * answered is left to the next start. */
+static void
+take_request(struct source_worker *s)
+{
+    struct arena    a = { 0 };
+    struct request  request;
+    struct weir_err err;
+    char            sentence[GIVEN_SENTENCE];
+    const char     *state = s->w.conf->state, *name = s->w.pipeline->name;
+
+    const char      *path = request_path(&a, state, name, NULL);
+    enum weir_status st = request_read(&a, path, &request, &err);
+    if (st == WEIR_OK && request.verb != REQUEST_NONE) {
+        st = define(s, &request, &a, sentence, &err);
+    }
+    if (st != WEIR_OK) {
+        log_warn("what was asked is refused: %s", err.text);
+    }
+    if (st != WEIR_OK || request.verb != REQUEST_NONE) {
+        st = answer_write(path, answer_path(&a, state, name, NULL),
+                          request.id, st == WEIR_OK,
+                          st == WEIR_OK ? sentence : err.text, &err);
+        if (st != WEIR_OK) {
+            log_warn("answer: %s", err.text);
+        }
+    }
+    arena_free(&a);
+}
+
 static enum weir_status
 begin(struct source_worker *s, struct weir_err *err)
 {
@@ -239,6 +289,8 @@ begin(struct source_worker *s, struct weir_err *err)
         .page = s->w.page,
         .describe = p->source.module->describe ? describe : NULL,
         .retain = retain,
+        .pipeline = p->name,
+        .given = given_path(&s->w.arena, s->w.conf->state, p->name),
         .diverged = arena_printf(&s->w.arena, "%s/diverged", s->dir),
         .adopt = p->adopt,
         .arg = s,
@@ -257,6 +309,7 @@ begin(struct source_worker *s, struct weir_err *err)
         receiver_free(&s->receiver);
         return st;
     }
+    take_request(s);
     return instance_open(&s->in, err);
 }
 

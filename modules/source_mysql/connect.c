@@ -161,6 +161,11 @@ connect_fail(struct conn *c, struct weir_err *err)
              c->src->conf->user);
     const enum weir_status st = conn_fail(c, what, err);
     say_what_to_do(c->src, code);
+    if (is_denied(code) && !c->src->stopping) {
+        const struct weir_err said = *err;
+        return weir_fail(err, st, "%s; mend the account there or the password "
+                         "here", said.text);
+    }
     return code == SECURE_TRANSPORT_REQUIRED && !c->src->stopping
                ? weir_fail(err, st, "%s: the server wants TLS: set tls = "
                            "verify (or on, which verifies nobody)", what)

@@ -150,6 +150,8 @@ same('t', $_) for (
     'ALTER TABLE t MODIFY tt INT', 'TRUNCATE TABLE t',
     '/*!40000 ALTER TABLE `t` DISABLE KEYS */', 'ALTER TABLE t ADD CONSTRAINT uq UNIQUE (p), ADD CONSTRAINT ck CHECK (p > 1)',
     'ALTER TABLE t DROP CONSTRAINT uq', 'ALTER TABLE t ADD FULLTEXT ft (m)',
+    'CREATE OR REPLACE TABLE t (a TEXT COMPRESSED CHARSET latin1, b TINYTEXT CHARSET latin1)',
+    'ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4', 'ALTER TABLE t RENAME COLUMN a TO id',
 );
 same('v', 'ALTER TABLE t RENAME TO v');
 is(join('', $host->table('d', 't')), '', 'RENAME TO: the old one is gone');

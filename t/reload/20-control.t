@@ -219,6 +219,10 @@ my @hostile = (
     [ 'weir 1 pause shop lines ' . 'x' x 300 . "\n", qr/^refused a reason has at most/ ],
     [ "weir 1 rewind shop lines -1 5\n",    qr/^refused a rewind needs/ ],
     [ "weir 1 rewind shop lines 99999999999999999999 5\n", qr/^refused a rewind needs/ ],
+    [ "weir 1 define shop 0 5 shop t\n",    qr/^refused a definition needs/ ],
+    [ "weir 1 define shop x 5 shop t c\n",  qr/^refused a definition needs/ ],
+    [ "weir 1 define ../.. 0 5 shop t c\n", qr/^refused no pipeline/ ],
+    [ "weir 1 begin shop lines\n",          qr/^refused shop.lines has not stopped/ ],
     [ 'x' x 5000,                           qr/^(?:refused the line is too long|)/ ],
     [ join('', map { chr } 128 .. 255) . "\n", qr/^refused that is no request/ ],
     [ '',                                   qr/^$/ ],
@@ -235,6 +239,16 @@ cmp_ok(time - $began, '<', 1 * $Weir::Slow, 'within a second');
 ($exit, $said) = $weir->ctl('version');
 is($exit, 0, 'they are left after a while, and others are served');
 close $_ for @silent;
+
+# What comes in pieces, and is longer than any line before there was `define`.
+like(talk('weir 1 define shop 0 77 %zz t ' . 'x' x 300_000 . "\n"), qr/^ok/, 'a long line');
+my $no = wait_for('its answer', 20,
+    sub { my ($line) = Weir::Server::lines_of($weir->state . '/shop/schema.answer');
+          return ($line // '') =~ /^77 / ? $line : undef });
+like($no, qr/^77 refused that is no request/, 'what the source makes of it');
+ok(!-e $weir->state . '/shop.request', 'it is done');
+my @too_long = ('x' x 65536) x 17;
+like(talk(join '', @too_long), qr/^(?:refused the line is too long|)$/, 'longer than that');
 
 # A place where no transaction begins is refused by the worker itself.
 my ($row) = grep { $_->{type} eq 'row' } @frames;

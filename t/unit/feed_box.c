@@ -162,7 +162,7 @@ box_open(void)
     snprintf(path, sizeof path, "%s/p/id", in.state);
     const struct receiver_settings receiver = {
         .max_event = 64 << 20, .retain_bytes = 1 << 20, .page = &in.page_in,
-        .xa_dir = in.xa_dir,
+        .xa_dir = in.xa_dir, .given = in.given,
         .assumed = in_assumed, .describe = in_describe, .schema_wait_usec = in_schema_wait,
     };
     in.receiver = receiver_new(&receiver);
@@ -200,6 +200,7 @@ box_up(int64_t segment)
     snprintf(path, sizeof path, "%s/p/id", in.state);
     assert_int_equal(identity_make(path, id, &in.err), WEIR_OK);
     snprintf(in.relay_dir, sizeof in.relay_dir, "%s/p/relay", in.state);
+    snprintf(in.given, sizeof in.given, "%s/p/schema.given", in.state);
     snprintf(in.xa_dir, sizeof in.xa_dir, "%s/p/xa.prepared", in.state);
     snprintf(in.page, sizeof in.page, "%s/run/p.relay", in.state);
     in.segment = segment;

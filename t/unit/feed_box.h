@@ -11,6 +11,7 @@
 
 struct feed_box {
     char             state[64], dir[96], relay_dir[128], page[128], xa_dir[128];
+    char             given[128];
     struct relay    *relay;
     struct receiver *receiver;
     uint32_t         log_pos;

@@ -159,6 +159,7 @@ requests(void **state)
     };
     char            dir[] = "/tmp/weir-unit-XXXXXX", path[64], answer[64];
     char            text[200];
+    struct arena    a = { 0 };
     struct weir_err err;
     struct request  r;
     bool            ok;
@@ -167,14 +168,16 @@ requests(void **state)
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/p.s.request", dir);
     snprintf(answer, sizeof answer, "%s/answer", dir);
-    assert_int_equal(request_read(path, &r, &err), WEIR_OK);
+    assert_int_equal(request_read(&a, path, &r, &err), WEIR_OK);
     assert_int_equal(r.verb, REQUEST_NONE);
-    const struct request asked = { REQUEST_REWIND, 7, UINT64_MAX };
+    const struct request asked = { REQUEST_REWIND, 7, UINT64_MAX,
+                                   request_word(&a, STR("a % b\n")) };
     assert_int_equal(request_write(path, &asked, &err), WEIR_OK);
     assert_int_equal(request_write(path, &asked, &err), WEIR_RETRY);
-    assert_int_equal(request_read(path, &r, &err), WEIR_OK);
+    assert_int_equal(request_read(&a, path, &r, &err), WEIR_OK);
     assert_int_equal(r.verb, REQUEST_REWIND);
     assert_true(r.id == 7 && r.offset == UINT64_MAX);
+    assert_true(str_is(r.text, "a%20%25%20b%0a"));
     assert_false(answer_read(answer, 7, &ok, text, sizeof text));
     assert_int_equal(answer_write(path, answer, 7, false, "no, sir", &err),
                      WEIR_OK);
@@ -186,12 +189,35 @@ requests(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_int_equal(file_replace(path, str_of(wrong[i]), 0600, &err),
                          WEIR_OK);
-        assert_int_equal(request_read(path, &r, &err), WEIR_REJECT);
+        assert_int_equal(request_read(&a, path, &r, &err), WEIR_REJECT);
         assert_int_equal(r.verb, REQUEST_NONE);
     }
     unlink(path);
     unlink(answer);
     rmdir(dir);
+    arena_free(&a);
+}
+
+static void
+words(void **state)
+{
+    static const char *const wrong[] = { "", "%", "%2", "a%2g b", " b" };
+    struct arena    a = { 0 };
+    struct weir_str from = STR("a%20%25%20b%0a caf\xc3\xa9 x"), out;
+    (void)state;
+
+    assert_true(request_unword(&a, &from, &out));
+    assert_true(str_is(out, "a % b\n"));
+    assert_true(request_unword(&a, &from, &out));
+    assert_true(str_is(out, "caf\xc3\xa9"));
+    assert_true(request_unword(&a, &from, &out));
+    assert_true(str_is(out, "x"));
+    assert_false(request_unword(&a, &from, &out));
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        from = str_of(wrong[i]);
+        assert_false(request_unword(&a, &from, &out));
+    }
+    arena_free(&a);
 }
 
 int
@@ -206,6 +232,7 @@ main(void)
         cmocka_unit_test(arenas),
         cmocka_unit_test(json_log),
         cmocka_unit_test(requests),
+        cmocka_unit_test(words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

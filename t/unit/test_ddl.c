@@ -353,7 +353,12 @@ charsets(void **state)
            "CHARACTER SET utf8mb4", "?CONVERT" },
          { "CREATE TABLE t (a CHAR(1))", "a char(1):utf8mb4_bin" },
          { "ALTER TABLE t CONVERT TO CHARACTER SET binary", "?CONVERT" },
-         { "CREATE TABLE t (a CHAR(1) CHARSET klingon)", "?charset" });
+         { "CREATE TABLE t (a TEXT COMPRESSED CHARSET latin1)",
+           "a text /*M!100301 COMPRESSED*/:latin1_swedish_ci" },
+         { "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4",
+           "a mediumtext /*M!100301 COMPRESSED*/:utf8mb4_general_ci" },
+         { "CREATE OR REPLACE TABLE t (a CHAR(1) CHARSET klingon)",
+           "?charset" });
     run("CREATE TABLE nowhere.t (a TEXT, b CHAR(3))");
     assert_non_null(why);
 }

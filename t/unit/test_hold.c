@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/file.h"
 #include "base/str.h"
 #include "feed_box.h"
 #include "relay/follow.h"
+#include "schema/given.h"
 #include "schema/table.h"
 
 enum { TABLE_MAP = 19, WRITE_ROWS = 23 };
@@ -148,9 +150,13 @@ name_table(const struct frame *f, struct named *to)
 {
     struct arena    a = { 0 };
     struct table   *t;
+    struct given   *list;
     struct weir_err err;
+    struct weir_str payload = f->payload;
 
-    assert_int_equal(table_load(&a, f->payload, f->offset, &t, &err), WEIR_OK);
+    assert_int_equal(given_read(&a, in.given, &list, &err), WEIR_OK);
+    given_payload(&a, list, f->payload, f->offset, &payload);
+    assert_int_equal(table_load(&a, payload, f->offset, &t, &err), WEIR_OK);
     to->offset = f->offset;
     if (t->names_known) {
         snprintf(to->text, sizeof to->text, "%.*s(%.*s,%.*s) ",
@@ -542,6 +548,128 @@ restarts_between_statements(void **state)
     box_down();
 }
 
+/* ---- What a person says */
+
+static char said[GIVEN_SENTENCE];
+
+static enum weir_status
+define(const char *statement, uint64_t from)
+{
+    const struct receiver_given given = { .schema = STR("db"),
+                                          .name = STR("t"),
+                                          .statement = str_of(statement),
+                                          .from = from };
+    return receiver_define(in.receiver, &given, said, &in.err);
+}
+
+static void
+restart(void)
+{
+    publish();
+    box_close();
+    box_open();
+}
+
+#define REFUSED(why, ...)                                                      \
+    do {                                                                       \
+        assert_int_equal(define(__VA_ARGS__), WEIR_REJECT);                    \
+        assert_non_null(strstr(in.err.text, why));                             \
+    } while (0)
+
+static void
+given_by_a_person(void **state)
+{
+    static const char made[] = "CREATE TABLE t (a INT, b INT)";
+    (void)state;
+    up(1 << 20);
+    CHANGES(1, 10, "t");
+    QUERIES(2, "ALTER TABLE t RENAME COLUMN b TO c");
+    CHANGES(3, 11, "t");
+    restart();
+    assert_string_equal(published(), "t(?) t(?) ");
+    const unsigned asked = server.asked;
+    REFUSED("--from now", made, GIVEN_FIND);
+    REFUSED("column 2 (b)", "CREATE TABLE t (a INT, b BIGINT)", GIVEN_FIND);
+    REFUSED("makes db.u", "CREATE TABLE u (a INT, b INT)", GIVEN_FIND);
+    REFUSED("no CREATE", "DROP TABLE t", GIVEN_FIND);
+    assert_string_equal(published(), "t(?) t(?) ");
+    assert_int_equal(define(made, GIVEN_FIND), WEIR_REJECT);
+    const char *version = strstr(in.err.text, "--from ");
+    assert_non_null(version);
+    const uint64_t from = strtoull(version + 7, NULL, 10);
+    REFUSED("", made, from + 8);
+    assert_int_equal(define(made, from), WEIR_OK);
+    assert_string_equal(published(), "t(a,b) t(a,c) ");
+    /* Nothing has been appended since that could say it. */
+    restart();
+    restart();
+    CHANGES(4, 10, "t");
+    restart();
+    QUERIES(5, "ALTER TABLE t RENAME COLUMN a TO z");
+    restart();
+    CHANGES(6, 10, "t");
+    publish();
+    assert_string_equal(published(), "t(a,b) t(a,c) t(a,c) t(z,c) ");
+    assert_int_equal(server.asked, asked);
+    REFUSED("names are known", made, GIVEN_FIND);
+    assert_int_equal(define(made, GIVEN_NOW), WEIR_OK);
+    CHANGES(7, 12, "t");
+    publish();
+    assert_string_equal(published(), "t(a,b) t(a,c) t(a,c) t(z,c) t(a,b) ");
+    box_down();
+}
+
+/* It ends where it can't be followed; the next one goes on from there. */
+static void
+given_in_parts(void **state)
+{
+    static const char made[] = "CREATE TABLE t (a INT, b INT)";
+    (void)state;
+    up(1 << 20);
+    CHANGES(1, 10, "t");
+    QUERIES(2, "ALTER TABLE t FROBNICATE");
+    CHANGES(3, 11, "t");
+    restart();
+    assert_int_equal(define(made, GIVEN_FIND), WEIR_REJECT);
+    const uint64_t from =
+        strtoull(strstr(in.err.text, "--from ") + 7, NULL, 10);
+    assert_int_equal(define(made, from), WEIR_OK);
+    assert_non_null(strstr(said, "can't be followed"));
+    assert_string_equal(published(), "t(a,b) t(?) ");
+    assert_int_equal(define("CREATE TABLE t (x INT, y INT)", GIVEN_FIND),
+                     WEIR_OK);
+    assert_string_equal(published(), "t(a,b) t(x,y) ");
+    CHANGES(4, 12, "t");
+    publish();
+    assert_string_equal(published(), "t(a,b) t(x,y) t(x,y) ");
+    box_down();
+}
+
+static void
+given_file_damaged(void **state)
+{
+    struct arena    a = { 0 };
+    struct given   *list;
+    struct weir_str text;
+    (void)state;
+    up(1 << 20);
+    assert_int_equal(define("CREATE TABLE t (a INT, b INT)", GIVEN_FIND),
+                     WEIR_OK);
+    assert_int_equal(file_read(&a, in.given, 1 << 20, &text, &in.err),
+                     WEIR_OK);
+    for (size_t i = 0; i < text.len; i++) {
+        struct weir_str bad = arena_str(&a, text);
+        ((char *)bad.data)[i] ^= 0x40;
+        assert_int_equal(file_replace(in.given, bad, 0600, &in.err), WEIR_OK);
+        assert_int_equal(given_read(&a, in.given, &list, &in.err), WEIR_FATAL);
+        bad.len = i;
+        assert_int_equal(file_replace(in.given, bad, 0600, &in.err), WEIR_OK);
+        assert_int_equal(given_read(&a, in.given, &list, &in.err), WEIR_FATAL);
+    }
+    arena_free(&a);
+    box_down();
+}
+
 int
 main(void)
 {
@@ -559,6 +687,9 @@ main(void)
         cmocka_unit_test(killed_when_proved),
         cmocka_unit_test(restart_in_a_backlog),
         cmocka_unit_test(restarts_between_statements),
+        cmocka_unit_test(given_by_a_person),
+        cmocka_unit_test(given_in_parts),
+        cmocka_unit_test(given_file_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
