@@ -121,6 +121,12 @@ section_process(const struct options *opt, const struct section *s,
 {
     struct weir_err err;
 
+    static const int deadly[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL };
+
+    /* A sanitizer's handlers would make of them an exit like any other. */
+    for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++) {
+        signal(deadly[i], SIG_DFL);
+    }
     setpgid(0, 0);
     prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans of the module's come to us */
     redirect(noise);

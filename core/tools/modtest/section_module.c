@@ -149,7 +149,9 @@ section_open(struct host *h)
     for (int i = 0; i < LEAK_CYCLES; i++) {
         leak_note(&leak, i);
         if (i == LEAK_WINDOW) { /* libraries have opened what they keep */
+            const uint64_t state = before.handlers;
             before = traces_now();
+            before.handlers = state;
         }
         if (!cycle(h)) {
             return;
