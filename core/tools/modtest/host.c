@@ -408,7 +408,7 @@ static enum weir_status
 pending(struct unit *u, struct trial *b)
 {
     struct reason r = reason_init();
-    const int     seconds = u->h->opt->seconds / 2 + 1;
+    const int     seconds = (u->h->opt->seconds + 1) / 2;
 
     calling("weir_batch_done(), which never came, of a write()");
     if (!wait_done(b, seconds)) {

@@ -19,7 +19,7 @@ report_to(int fd, struct report_page *page)
 }
 
 /* One line, whole: a pipe takes so many bytes at once from any thread. */
-static void
+static void __attribute__((format(printf, 2, 0)))
 say(const char *kind, const char *fmt, va_list ap)
 {
     char      line[1024];
@@ -72,7 +72,7 @@ note(const char *fmt, ...)
     va_end(ap);
 }
 
-static void
+static void __attribute__((format(printf, 2, 3)))
 say_line(const char *kind, const char *fmt, ...)
 {
     va_list ap;

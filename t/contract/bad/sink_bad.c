@@ -148,6 +148,10 @@ bad_check(const void *conf, struct weir_err *err)
         close(open("/etc/passwd", O_RDONLY));
     } else if (is(c, "check_forks") && fork() == 0) {
         _exit(0);
+    } else if (is(c, "check_exits")) {
+        exit(0);
+    } else if (is(c, "check_crashes")) {
+        raise(SIGSEGV);
     } else if (is(c, "check_writes")) {
         ((struct bad_conf *)(uintptr_t)conf)->pending = true;
     } else if (is(c, "secret")) {
@@ -392,6 +396,13 @@ misbehave(struct bad *s, struct weir_batch *b, struct weir_err *err)
         (void)!dup(2);
     } else if (is(c, "forks") && fork() == 0) {
         sleeper(NULL);
+    } else if (is(c, "forks_back") && b->nevents) {
+        fork(); /* and both go on */
+    } else if (is(c, "forks_and_crashes") && b->nevents) {
+        if (fork() == 0) {
+            sleeper(NULL);
+        }
+        raise(SIGSEGV);
     }
     return WEIR_OK;
 }
