@@ -239,8 +239,7 @@ call_write(struct batch *b, struct weir_err *err)
 static enum weir_status
 hand_over(struct batch *b, struct weir_err *err)
 {
-    struct lane              *l = b->lane;
-    struct weir_batch        *pub = &b->head.pub;
+    struct weir_batch *pub = &b->head.pub;
 
     pub->nevents = b->nsent;
     pub->events = b->events;

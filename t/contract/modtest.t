@@ -36,6 +36,8 @@ my %block = (
     sink_null         => 'null { format = row }',
     sink_stdout       => 'stdout { }',
     sink_file         => 'file { path = "{database}/{table}.jsonl" }',
+    sink_exec         => q~exec { command = {"/bin/sh", "-c",~
+        . q~ "echo ready; while read -r l; do case $l in end*) echo ok;; esac; done"} }~,
     source_binlog     =>
         qq(binlog { files = {"$source/t/data/mariadb1011_alltypes.binlog"} }),
 );

@@ -39,13 +39,15 @@ sub group_of
 }
 
 $t->make_dir('out');
-$t->expect_log(qr/sink shop\/(?:born|stray|close|kept)\b/, qr/forked a process that came back/);
+$t->expect_log(qr/sink shop\/(?:born|stray|close|kept|done)\b/, qr/forked a process that came back/,
+    qr/called weir_batch_done/, qr/ the last line \d+ more time/);
 my %how = (
     born  => 'open_crashes',
     stray => 'forks_and_crashes',
     twice => 'forks_back',
     kept  => 'leak_process',
     close => 'close_hangs',
+    done  => 'done_twice  pending = on',
 );
 my $weir = $t->weir(config => config(%how));
 $weir->launch;
@@ -71,6 +73,13 @@ wait_for('another worker', 20, sub {
 });
 wait_for('what it left is gone', 20, sub { !group_of($kept) });
 ok(1, 'what a module started ends with its worker');
+
+# ---- Called back twice
+like($weir->wait_log(qr/called weir_batch_done\(\)/, seconds => 30),
+    qr/shop\/done: module bad 6\.6\.6 called .* that was done/,
+    'a second weir_batch_done() is named');
+like($weir->wait_log(qr/sink shop\/done .*starts again/, seconds => 30),
+    qr/\(bad 6\.6\.6\) died of signal 6/, 'and ends its worker only');
 
 # ---- Quarantined
 for my $name (qw(born stray)) {

@@ -101,7 +101,7 @@ const struct found_checkpoint *unit_found(const struct unit *u, uint32_t slot);
 
 /* ---- The process around it */
 struct traces { /* what an instance may not leave behind */
-    size_t   nfds, nthreads;
+    size_t   nfds, nthreads, nchildren;
     uint64_t handlers; /* a hash of what signals do, umask and folder */
 };
 struct traces traces_now(void);

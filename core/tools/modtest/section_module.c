@@ -149,9 +149,10 @@ section_open(struct host *h)
     for (int i = 0; i < LEAK_CYCLES; i++) {
         leak_note(&leak, i);
         if (i == LEAK_WINDOW) { /* libraries have opened what they keep */
-            const uint64_t state = before.handlers;
+            const struct traces first = before;
             before = traces_now();
-            before.handlers = state;
+            before.handlers = first.handlers;
+            before.nchildren = first.nchildren;
         }
         if (!cycle(h)) {
             return;
