@@ -81,9 +81,13 @@ load(struct bad *s, struct weir_str id, uint32_t slot, uint64_t *epoch,
 static void
 save(struct bad *s, const struct weir_checkpoint *cp)
 {
-    char           path[512];
+    char           path[512], beside[520];
     const uint64_t epoch = is(s->conf, "forget_epoch") ? 1 : cp->epoch;
-    FILE          *f = fopen(file_of(s, cp->id, cp->slot, path), "w");
+
+    /* Replaced whole: another thread may end the process. */
+    snprintf(beside, sizeof beside, "%s.new",
+             file_of(s, cp->id, cp->slot, path));
+    FILE *f = fopen(beside, "w");
 
     if (f) {
         fwrite(&epoch, sizeof epoch, 1, f);
@@ -92,6 +96,7 @@ save(struct bad *s, const struct weir_checkpoint *cp)
                                                        cp->data.len)
                                              : cp->data.len, f);
         fclose(f);
+        rename(beside, path);
     }
 }
 
