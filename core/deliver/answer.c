@@ -5,6 +5,7 @@
 #include "deliver/internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -176,6 +177,17 @@ answer_verdict(struct weir_batch *pub, size_t i, enum weir_status status,
     pthread_mutex_unlock(&b->lock);
 }
 
+void
+batch_at_work(struct batch *b, bool at_work)
+{
+    pthread_mutex_lock(&b->lock);
+    b->at_work = at_work;
+    b->done = false;
+    pthread_mutex_unlock(&b->lock);
+}
+
+/* A call too many could end another batch before it is written, so it ends the
+ * worker: the next one goes on from the checkpoint. */
 static void
 answer_done(struct weir_batch *pub, enum weir_status status,
             const struct weir_err *err)
@@ -183,7 +195,13 @@ answer_done(struct weir_batch *pub, enum weir_status status,
     struct batch *b = batch_of(pub);
 
     pthread_mutex_lock(&b->lock);
-    assert(!b->done); /* once, as the contract says */
+    if (!b->at_work || b->done) {
+        const struct weir_module *m = b->head.in->module;
+        log_error("module %s %s called weir_batch_done() for a batch that was "
+                  "done: it is broken, and its worker ends", m->name,
+                  m->version);
+        abort();
+    }
     b->done = true;
     b->outcome = status;
     if (err) {

@@ -147,7 +147,7 @@ struct batch {
 
     pthread_mutex_t  lock; /* of all below, and of verdicts */
     pthread_cond_t   ended;
-    bool             done;
+    bool             at_work, done; /* in write(), and weir_batch_done() */
     enum weir_status outcome;
     struct weir_err  reason;
 };
@@ -434,6 +434,7 @@ bool lanes_at_work(struct deliverer *d);
 void lanes_finish(struct deliverer *d, int64_t until);
 bool lanes_stopping(const struct deliverer *d);
 /* Around calls into a lane's instance, from any thread. */
+void batch_at_work(struct batch *b, bool at_work);
 void lane_enter(struct lane *l);
 void lane_leave(struct lane *l);
 

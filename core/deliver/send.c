@@ -215,31 +215,41 @@ checkpoint_of(const struct batch *b)
     };
 }
 
+/* write(), to the end of a PENDING one. */
+static enum weir_status
+call_write(struct batch *b, struct weir_err *err)
+{
+    struct lane *l = b->lane;
+
+    b->nverdicts = 0;
+    err->text[0] = '\0';
+    batch_at_work(b, true);
+    lane_enter(l);
+    l->in.scratch = &b->arena;
+    enum weir_status st = l->d->module->write(l->in.self, &b->head.pub, err);
+    instance_returned(&l->in, "write()");
+    if (st == WEIR_PENDING) {
+        st = wait_for_end(b, err);
+    }
+    lane_leave(l);
+    batch_at_work(b, false);
+    return st;
+}
+
 static enum weir_status
 hand_over(struct batch *b, struct weir_err *err)
 {
-    struct lane              *l = b->lane;
-    struct weir_batch        *pub = &b->head.pub;
+    struct weir_batch *pub = &b->head.pub;
 
     pub->nevents = b->nsent;
     pub->events = b->events;
     pub->slots = b->slots;
     pub->flags = b->round->open || !is_last(b) ? WEIR_TXN_OPEN : 0;
     pub->checkpoint = checkpoint_of(b);
-    b->nverdicts = 0;
-    b->done = false;
-    err->text[0] = '\0';
     if (b->nsent > 0) {
         show_batch(b);
     }
-    lane_enter(l);
-    l->in.scratch = &b->arena;
-    enum weir_status st = l->d->module->write(l->in.self, pub, err);
-    if (st == WEIR_PENDING) {
-        st = wait_for_end(b, err);
-    }
-    lane_leave(l);
-    return st;
+    return call_write(b, err);
 }
 
 /* Each in its turn: when all before is committed. */
@@ -287,25 +297,18 @@ commit(struct batch *b)
 static enum weir_status
 send_now(struct batch *b, struct weir_err *err)
 {
-    struct lane *l = b->lane;
+    struct lane     *l = b->lane;
+    enum weir_status st = call_write(b, err);
 
-    b->nverdicts = 0;
-    b->done = false;
-    err->text[0] = '\0';
-    lane_enter(l);
-    l->in.scratch = &b->arena;
-    enum weir_status st = l->d->module->write(l->in.self, &b->head.pub, err);
-    if (st == WEIR_PENDING) {
-        st = wait_for_end(b, err);
-    }
     if (b->nverdicts && (st == WEIR_OK || st == WEIR_REJECT)) {
         st = weir_fail(err, b->verdicts[0].status, "%s",
                        b->verdicts[0].reason);
     }
     if (st == WEIR_OK && l->d->module->commit) {
+        lane_enter(l);
         st = l->d->module->commit(l->in.self, &b->head.pub, err);
+        lane_leave(l);
     }
-    lane_leave(l);
     return st;
 }
 

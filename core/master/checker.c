@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -235,7 +236,10 @@ checker_finish(struct checker *c, int status, int *fd, struct weir_err *err)
         first_error(c, err);
         return WEIR_FATAL;
     }
-    return weir_fail(err, WEIR_FATAL, "the configuration test failed");
+    return weir_fail(err, WEIR_FATAL,
+                     "the configuration test ended by itself with status %d "
+                     "and said nothing: a module that the file loads may be "
+                     "broken", WEXITSTATUS(status));
 }
 
 enum weir_status
@@ -263,6 +267,9 @@ checker_run(const struct master_options *o, bool capture, int *fd,
     while (waitpid(c.pid, &status, 0) == -1 && errno == EINTR) {
     }
     st = checker_finish(&c, status, fd, err);
+    if (st != WEIR_OK && !capture && WIFSIGNALED(status)) {
+        fprintf(stderr, "weir: %s\n", err->text); /* it could not itself */
+    }
     buf_free(&c.said);
     return st;
 }

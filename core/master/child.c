@@ -264,7 +264,7 @@ count_crash(struct child *c, const char *position, int status)
     if (!is_its_own_fault(c, status)) {
         return;
     }
-    if (position[0] &&
+    if (c->crashes &&
         strcmp(beginning(position), beginning(c->position)) == 0) {
         c->crashes++;
     } else {
@@ -288,8 +288,10 @@ crashed(struct child *c, int status)
     count_crash(c, position, status);
     atomic_fetch_add(&c->page->restarts, 1);
 
-    const char *at = position[0] ? " at " : "";
-    if (c->sink && position[0] && c->crashes >= CRASHES_MAX) {
+    const char *at = position[0] ? " at "
+                     : c->sink   ? " before its first batch"
+                                 : "";
+    if (c->sink && c->crashes >= CRASHES_MAX) {
         snprintf(reason, sizeof reason,
                  "%s %s %d times%s%.400s; it is not started again until a "
                  "reload (weir -s reload)", who, how, CRASHES_MAX, at,
@@ -411,8 +413,11 @@ tick_ending(struct child *c, int64_t now)
         return c->at;
     }
     if (c->at != INT64_MAX) {
-        log_warn("%s did not end in time: killed; it goes on from its "
-                 "checkpoint", c->what);
+        char who[256], position[1024];
+        describe(c, who, sizeof who);
+        find_position(c, position, sizeof position);
+        log_warn("%s did not end in time%s%.400s: killed; it goes on from its "
+                 "checkpoint", who, position[0] ? ", at " : "", position);
         kill(c->pid, SIGKILL);
         c->at = INT64_MAX;
     }

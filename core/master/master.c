@@ -193,22 +193,37 @@ wait_events(struct server *s, int64_t until, struct asked *asked)
     read_signals(s, asked);
 }
 
+static struct child *
+child_of_pid(const struct server *s, pid_t pid)
+{
+    struct child *c = s->children;
+
+    while (c && c->pid != pid) {
+        c = c->next;
+    }
+    return c;
+}
+
+/* Seen before it is taken: as long as it is not, its pid, which is also its
+ * group's, is nobody else's. */
 static void
 reap(struct server *s)
 {
-    int   status;
-    pid_t pid;
+    siginfo_t ended = { 0 };
+    int       status;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (reload_reaped(s, pid, status)) {
-            continue;
+    while (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           ended.si_pid > 0) {
+        const pid_t   pid = ended.si_pid;
+        struct child *c = child_of_pid(s, pid);
+        if (c) {
+            kill(-pid, SIGKILL); /* processes that a module started */
         }
-        for (struct child *c = s->children; c; c = c->next) {
-            if (c->pid == pid) {
-                child_reaped(s, c, status);
-                break;
-            }
+        if (waitpid(pid, &status, WNOHANG) == pid &&
+            !reload_reaped(s, pid, status) && c) {
+            child_reaped(s, c, status);
         }
+        ended.si_pid = 0;
     }
 }
 

@@ -2,6 +2,7 @@
 #include "module/instance.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/err.h"
@@ -14,6 +15,7 @@ instance_init(struct weir_instance *in, const struct weir_module *m,
     *in = (struct weir_instance){ .module = m,
                                   .conf = conf,
                                   .name = name,
+                                  .pid = getpid(),
                                   .stop_fd = -1,
                                   .lanes = 1 };
 }
@@ -59,4 +61,15 @@ instance_table(struct weir_instance *in, const struct weir_table *table,
     const enum weir_status st = in->module->table(in->self, table, slot, err);
     in->plan = NULL;
     return st;
+}
+
+void
+instance_returned(const struct weir_instance *in, const char *call)
+{
+    if (getpid() != in->pid) {
+        log_error("module %s %s forked a process that came back from %s: that "
+                  "process is ended", in->module->name, in->module->version,
+                  call);
+        _exit(1);
+    }
 }

@@ -8,6 +8,7 @@
 #define WEIR_MODULE_INSTANCE_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include <weir/module.h>
 
@@ -87,6 +88,7 @@ struct weir_instance {
     const struct weir_module *module;
     const void               *conf;
     void                     *self;
+    pid_t                     pid;  /* the process that it is of */
     const char               *name; /* "shop/cache", for logs */
     struct arena              arena;
     bool                      is_open;
@@ -113,6 +115,10 @@ void             instance_close(struct weir_instance *in);
 enum weir_status instance_table(struct weir_instance *in,
                                 const struct weir_table *table, void **slot,
                                 struct table_plan *plan, struct weir_err *err);
+
+/* Behind a call into a module: a process that the module forked, and that came
+ * back from the call as if it were the worker, ends here. */
+void instance_returned(const struct weir_instance *in, const char *call);
 
 /* Every batch handed to write() stands in one of these, by which weir_expand()
  * and its like find the instance. */

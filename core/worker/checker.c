@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -247,6 +248,19 @@ check(struct arena *a, const struct checker_args *args,
     return WEIR_OK;
 }
 
+/* We end with _exit(): whoever comes here by exit() is a module. */
+static void
+ended_by_module(void)
+{
+    static const char said[] = "weir: a module of the configuration ended the "
+                               "test by exit(): that module is broken\n";
+
+    if (write(STDERR_FILENO, said, sizeof said - 1) == -1) {
+        _exit(1);
+    }
+    _exit(1);
+}
+
 void
 checker_main(const struct checker_args *args)
 {
@@ -254,6 +268,7 @@ checker_main(const struct checker_args *args)
     struct weir_err    err = { "" };
     struct arena       a = { 0 };
 
+    atexit(ended_by_module);
     const enum weir_status st = check(&a, args, &errors, &err);
     if (st != WEIR_OK && args->print) {
         fprintf(stderr, "weir: configuration %s has %u error%s\n", args->path,

@@ -30,7 +30,7 @@ EOT
 }
 $t->make_dir('out');
 $t->expect_log(qr/sink shop\/(?:crash|abort|hang|exit|leave|fatal)\b/,
-    qr/ shop\/fatal: /);
+    qr/ shop\/fatal: /, qr/ the last line \d+ more time/);
 my $weir = $t->weir(
     config => config(
         crash => 'how = segfault',

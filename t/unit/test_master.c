@@ -440,7 +440,7 @@ test_drain_deadline(void **unused)
     expect_state("shop.stubborn.sink", PAGE_RUNNING, 10);
     assert_int_equal(tell("quit"), MASTER_OK);
     assert_int_equal(end_of(master), 0);
-    expect_log("sink shop/stubborn did not end in time: killed", 30);
+    expect_log("sink shop/stubborn (toy 1.0) did not end in time", 30);
 }
 
 static void
