@@ -1,0 +1,108 @@
+# Replay.pm - one server replayed into another: the target, the configuration,
+# and whether both hold the same.
+package Weir::Replay;
+use strict;
+use warnings;
+use Exporter 'import';
+use Test::More;
+our @EXPORT = qw(replay_target replay_config copy_definitions wait_replayed
+    same_tables);
+
+# WEIR_TARGET is `mariadb` (default) or `mysql`.
+sub replay_target
+{
+    my ($t, %option) = @_;
+    my $target = ($ENV{WEIR_TARGET} // '') eq 'mysql' ? $t->mysql(%option)
+        : $t->mariadb(%option);
+    $target->do("CREATE USER 'replay'\@'%' IDENTIFIED BY 'secret'",
+        "GRANT ALL ON *.* TO 'replay'\@'%'");
+    return $target;
+}
+
+sub replay_config
+{
+    my ($db, $target, $dir, %option) = @_;
+    my $mysql = $option{mysql} // '';
+    my $sink  = $option{sink}  // '';
+    return <<"EOT";
+pipeline shop {
+    source { mysql { host = "127.0.0.1" port = @{[ $db->port ]} user = "weir"
+                     password = "secret" start = earliest } }
+    sink copy {
+        tables = {"shop.*"}
+        $sink
+        mysql { host = "127.0.0.1" port = @{[ $target->port ]} user = "replay"
+                password = "secret" $mysql }
+    }
+}
+EOT
+}
+
+sub copy_definitions
+{
+    my ($db, $target, $schema) = @_;
+    $target->do("CREATE DATABASE $schema CHARACTER SET utf8mb4");
+    for my $table (tables_of($db, $schema)) {
+        my $sql = ($db->rows("SHOW CREATE TABLE $schema.`$table`"))[0][1];
+        $sql =~ s/\\n/\n/g;
+        $sql =~ s/^CREATE TABLE /CREATE TABLE $schema./;
+        $target->do($sql);
+    }
+    return;
+}
+
+sub tables_of
+{
+    my ($db, $schema) = @_;
+    return map { $_->[0] } $db->rows("SELECT TABLE_NAME FROM information_schema.TABLES
+        WHERE TABLE_SCHEMA = '$schema' AND TABLE_TYPE LIKE '%BASE TABLE%' ORDER BY 1");
+}
+
+# Until the ledger's last number is there.
+sub wait_replayed
+{
+    my ($db, $target) = @_;
+    my $ledger = 'SELECT COUNT(*), IFNULL(SUM(n), 0) FROM shop.ledger';
+    my $want = join ' ', @{ ($db->rows($ledger))[0] };
+    Weir::wait_for("the target's ledger", 120, sub {
+        return join(' ', @{ ($target->rows($ledger))[0] }) eq $want;
+    });
+    return;
+}
+
+# All columns as hexadecimal digits, so that no charset and no form hides a
+# difference.
+sub digest
+{
+    my ($db, $schema, $table) = @_;
+    my @columns = map { $_->[0] } $db->rows("SELECT COLUMN_NAME FROM
+        information_schema.COLUMNS WHERE TABLE_SCHEMA = '$schema' AND
+        TABLE_NAME = '$table' ORDER BY COLUMN_NAME");
+    my $all = join ', ', map { "IFNULL(HEX(`$_`), '-')" } @columns;
+    return join "\n", sort map { join ' ', @$_ } $db->rows("SELECT $all FROM $schema.`$table`");
+}
+
+sub same_tables
+{
+    my ($db, $target, $schema, $when) = @_;
+    for my $table (tables_of($db, $schema)) {
+        my ($want, $have) = map { digest($_, $schema, $table) } $db, $target;
+        ok($want eq $have, "$schema.$table is the same $when") or show_difference($want, $have);
+    }
+    return;
+}
+
+sub show_difference
+{
+    my ($want, $have) = @_;
+    my %want = map { $_ => 1 } split /\n/, $want;
+    my %have = map { $_ => 1 } split /\n/, $have;
+    my @missing = grep { !$have{$_} } sort keys %want;
+    my @extra   = grep { !$want{$_} } sort keys %have;
+    diag scalar(@missing) . ' rows missing, ' . @extra . ' too many';
+    diag "missing: $_" for @missing[0 .. ($#missing > 2 ? 2 : $#missing)];
+    diag "too many: $_" for @extra[0 .. ($#extra > 2 ? 2 : $#extra)];
+    return;
+}
+
+1;
