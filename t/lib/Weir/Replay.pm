@@ -75,10 +75,14 @@ sub wait_replayed
 sub digest
 {
     my ($db, $schema, $table) = @_;
-    my @columns = map { $_->[0] } $db->rows("SELECT COLUMN_NAME FROM
+    my @columns = $db->rows("SELECT COLUMN_NAME, DATA_TYPE FROM
         information_schema.COLUMNS WHERE TABLE_SCHEMA = '$schema' AND
         TABLE_NAME = '$table' ORDER BY COLUMN_NAME");
-    my $all = join ', ', map { "IFNULL(HEX(`$_`), '-')" } @columns;
+    # HEX() of a number is of what it is as a BIGINT.
+    my $all = join ', ', map {
+        $_->[1] =~ /float|double/ ? "IFNULL(CONCAT(`$_->[0]`), '-')"
+            : "IFNULL(HEX(`$_->[0]`), '-')"
+    } @columns;
     return join "\n", sort map { join ' ', @$_ } $db->rows("SELECT $all FROM $schema.`$table`");
 }
 
