@@ -106,6 +106,32 @@ check_name(const char *name, const struct weir_template *t,
                            "may stand here", name);
 }
 
+static bool
+is_text(const struct weir_template *t, const char *text)
+{
+    char   glob[64];
+    size_t literal;
+
+    const size_t len = weir_template_glob(t, NULL, glob, sizeof glob, &literal);
+    return len == strlen(text) && memcmp(glob, text, len) == 0;
+}
+
+/* Names stand within statements, and statements carry no mark. */
+static enum weir_status
+check_apply(const struct mysql_conf *c, struct weir_err *err)
+{
+    if (!is_text(c->database, "{database}") || !is_text(c->table, "{table}")) {
+        return weir_fail(err, WEIR_FATAL, "ddl = apply: the statements say the "
+                         "source's names, so leave database and table as they "
+                         "are by default, or say ddl = stop");
+    }
+    return c->two_way
+               ? weir_fail(err, WEIR_FATAL, "ddl = apply, two_way: a statement "
+                           "can't be marked, so it would come back; say ddl = "
+                           "ignore or stop, and do it on both servers")
+               : WEIR_OK;
+}
+
 static enum weir_status
 mysql_check(const void *conf, struct weir_err *err)
 {
@@ -124,7 +150,10 @@ mysql_check(const void *conf, struct weir_err *err)
                          "tls_cert and tls_key: each needs the other");
     }
     enum weir_status st = check_name("database", c->database, err);
-    return st == WEIR_OK ? check_name("table", c->table, err) : st;
+    if (st == WEIR_OK) {
+        st = check_name("table", c->table, err);
+    }
+    return st == WEIR_OK && c->ddl == DDL_APPLY ? check_apply(c, err) : st;
 }
 
 static void
@@ -150,7 +179,11 @@ mysql_close_sink(void *self)
     link_close(s);
     script_free(&s->script);
     gather_free(s->gather);
+    family_leave(s->family);
+    text_free(&s->part.id);
+    text_free(&s->part.data);
     text_free(&s->store);
+    text_free(&s->mark);
     text_free(&s->sql);
     free(s);
 }
@@ -162,8 +195,12 @@ mysql_open(struct weir_instance *in, const void *conf, void **self,
     const struct mysql_conf *c = conf;
     struct sink             *s = calloc(1, sizeof *s);
     struct gather           *gather = gather_new();
+    struct family           *family = family_join(weir_name(in));
 
-    if (!s || !gather) {
+    if (!s || !gather || !family) {
+        if (family) {
+            family_leave(family);
+        }
         gather_free(gather);
         free(s);
         return weir_fail(err, WEIR_RETRY, "open the mysql sink: no memory");
@@ -171,15 +208,18 @@ mysql_open(struct weir_instance *in, const void *conf, void **self,
     s->in = in;
     s->conf = c;
     s->gather = gather;
+    s->family = family;
     if (c->socket && *c->socket) {
         snprintf(s->where, sizeof s->where, "%s", c->socket);
     } else {
         snprintf(s->where, sizeof s->where, "%s:%lld", c->host,
                  (long long)c->port);
     }
-    text_name(&s->store, (struct weir_str){ c->checkpoint,
-                                            strlen(c->checkpoint) });
+    const struct weir_str database = { c->checkpoint, strlen(c->checkpoint) };
+    text_name(&s->store, database);
     text_put(&s->store, ".weir_checkpoint");
+    text_name(&s->mark, database);
+    text_put(&s->mark, ".weir_mark");
     *self = s;
     return WEIR_OK;
 }
@@ -198,8 +238,7 @@ mysql_table(void *self, const struct weir_table *table, void **slot,
 static void
 mysql_table_end(void *self, void *slot)
 {
-    (void)self;
-    target_free(slot);
+    target_free(self, slot);
 }
 
 /* ---- Writing */
@@ -226,11 +265,63 @@ ended(struct sink *s, enum weir_status st)
 static enum weir_status
 reach(struct sink *s, struct weir_err *err)
 {
-    if (s->uncommitted && !s->link.mysql) {
+    if (s->uncommitted && !s->link.in_txn) {
         return weir_fail(err, WEIR_RETRY, "%s: the connection was lost within "
                          "a transaction", s->where);
     }
     return link_open(s, err);
+}
+
+/* ---- A transaction in parts */
+
+static enum weir_status
+part_keep(struct sink *s, const struct weir_checkpoint *cp,
+          struct weir_err *err)
+{
+    struct part *p = &s->part;
+
+    p->slot = cp->slot;
+    p->epoch = cp->epoch;
+    p->id.len = p->data.len = 0;
+    text_add(&p->id, cp->id.data, cp->id.len);
+    text_add(&p->data, cp->data.data, cp->data.len);
+    if (p->id.failed || p->data.failed) {
+        return weir_fail(err, WEIR_RETRY, "%s: no memory for the checkpoint",
+                         s->where);
+    }
+    p->due = true;
+    return WEIR_OK;
+}
+
+static enum weir_status
+part_commit(struct sink *s, struct weir_err *err)
+{
+    const struct part           *p = &s->part;
+    const struct weir_checkpoint cp = {
+        .id = { p->id.data, p->id.len },
+        .slot = p->slot,
+        .epoch = p->epoch,
+        .data = { p->data.data, p->data.len },
+    };
+
+    if (!p->due) {
+        return WEIR_OK;
+    }
+    const enum weir_status st = checkpoint_commit(s, &cp, err);
+    if (st == WEIR_OK) {
+        s->part.due = s->uncommitted = false;
+    }
+    return st;
+}
+
+static enum weir_status
+write_rows(struct sink *s, struct weir_batch *b, struct weir_err *err)
+{
+    s->uncommitted = true; /* whatever comes of it, restore() clears it */
+    const enum weir_status st = batch_write(s, b, err);
+    return st == WEIR_OK && s->conf->split && (b->flags & WEIR_TXN_OPEN)
+               ? part_keep(s, &b->checkpoint, err)
+               : st;
 }
 
 static enum weir_status
@@ -239,20 +330,18 @@ mysql_write(void *self, struct weir_batch *b, struct weir_err *err)
     struct sink     *s = self;
     enum weir_status st = reach(s, err);
 
+    if (st == WEIR_OK) {
+        st = part_commit(s, err);
+    }
     if (st != WEIR_OK || b->nevents == 0) {
-        return st;
+        return ended(s, st);
     }
     if (is_statement(b)) {
         st = ddl_write(s, b, err);
+        /* A refusal takes nothing back. */
         return st == WEIR_REJECT ? st : ended(s, st);
     }
-    st = batch_write(s, b, err);
-    s->uncommitted = true;
-    if (st == WEIR_OK && s->conf->split && (b->flags & WEIR_TXN_OPEN)) {
-        st = checkpoint_commit(s, &b->checkpoint, err);
-        s->uncommitted = st != WEIR_OK;
-    }
-    return ended(s, st);
+    return ended(s, write_rows(s, b, err));
 }
 
 static enum weir_status
@@ -265,7 +354,7 @@ mysql_commit_sink(void *self, struct weir_batch *last, struct weir_err *err)
         st = checkpoint_commit(s, &last->checkpoint, err);
     }
     if (st == WEIR_OK) {
-        s->uncommitted = false;
+        s->uncommitted = s->part.due = false;
     }
     return ended(s, st);
 }
@@ -278,12 +367,12 @@ mysql_restore(void *self, struct weir_str id, uint32_t slot,
 
     (void)slot; /* by transaction there is one */
     link_close(s);
-    s->uncommitted = false;
+    s->uncommitted = s->part.due = false;
     enum weir_status st = link_open(s, err);
     if (st == WEIR_OK) {
         st = checkpoint_restore(s, id, err);
     }
-    return ended(s, st == WEIR_REJECT ? WEIR_RETRY : st);
+    return ended(s, st);
 }
 
 static enum weir_status
@@ -292,12 +381,11 @@ mysql_forget(void *self, struct weir_str id, uint32_t slot,
 {
     struct sink *s = self;
 
-    (void)slot;
     enum weir_status st = link_open(s, err);
     if (st == WEIR_OK) {
-        st = checkpoint_forget(s, id, err);
+        st = checkpoint_forget(s, id, slot, err);
     }
-    return st == WEIR_REJECT ? WEIR_RETRY : st;
+    return st;
 }
 
 WEIR_MODULE = {

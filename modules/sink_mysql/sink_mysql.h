@@ -12,6 +12,11 @@
 
 #define STR_ARG(s) (int)(s).len, (s).data /* for "%.*s" */
 
+#define SESSION_MODES \
+    "NO_BACKSLASH_ESCAPES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES," \
+    "NO_ENGINE_SUBSTITUTION"
+#define STRICT_MODES SESSION_MODES ",STRICT_ALL_TABLES"
+
 enum tls { TLS_OFF, TLS_ON, TLS_VERIFY };
 enum { TXN_KEEP, TXN_MERGE };
 enum { CONFLICT_STRICT, CONFLICT_IDEMPOTENT };
@@ -58,23 +63,30 @@ struct target {
     bool                    *compared; /* strict: its value before is, too */
     uint32_t                *key, nkey; /* how a row is found; 0: by all */
     bool upsert; /* its key is its only one: ON DUPLICATE KEY hits that row */
+    bool single; /* one of its unique keys is how rows are found */
     bool alone;  /* and nothing ties it to other rows: their order is free */
-    uint32_t id; /* of this instance's tables, from 1 */
+    uint32_t id; /* of this instance's targets, from 1: goes by the name, since
+                    several tables of the source may go to one */
+    uint64_t        statements; /* that had been applied when it was read */
+    struct target  *next;
 };
 
 struct sink;
 /* Looks the target up.  REJECT: it is missing, or lacks a column. */
 enum weir_status target_new(struct sink *s, const struct weir_table *table,
                             struct target **out, struct weir_err *err);
-void             target_free(struct target *t);
+void             target_free(struct sink *s, struct target *t);
+/* Reads its keys again: a statement may have changed them. */
+enum weir_status target_refresh(struct sink *s, struct target *t,
+                                struct weir_err *err);
 
 /* ---- sink_mysql_link.c: the connection */
 struct link {
     MYSQL   *mysql; /* NULL: not connected */
     bool     mariadb, in_txn;
+    bool     exact_names; /* "T" and "t" are two tables */
     uint64_t max_packet;
 };
-enum { LINK_SENT = 1 << 20 }; /* bytes of statements sent at a time */
 
 struct result { /* of a query; a row at a time */
     MYSQL_RES     *res;
@@ -84,6 +96,9 @@ struct result { /* of a query; a row at a time */
 };
 
 enum weir_status link_open(struct sink *s, struct weir_err *err);
+/* A connection of its own for a statement that may take a day; to be closed
+ * behind it. */
+enum weir_status link_open_patient(struct sink *s, struct weir_err *err);
 void             link_close(struct sink *s);
 /* What the library's last error means; `what` was tried.  Closes a connection
  * that is of no use any more. */
@@ -143,6 +158,8 @@ bool rows_alike(const struct row *a, const struct row *b);
 /* Is the whole row known, so that it may be inserted? */
 bool row_is_whole(const struct row *r);
 bool row_key_changed(const struct row *r);
+/* How many of its values only a session that isn't strict can write. */
+unsigned row_odd_enums(const struct row *r);
 void row_update(struct sink *s, const struct row *r, int64_t *hits);
 /* Behind an UPDATE of the row that may not have hit. */
 void row_insert_missing(struct sink *s, const struct row *r, int64_t *hits);
@@ -164,7 +181,20 @@ struct row row_of_event(const struct sink *s, const struct weir_batch *b,
 enum weir_status batch_write(struct sink *s, struct weir_batch *b,
                              struct weir_err *err);
 
-/* ---- sink_mysql_checkpoint.c */
+/* ---- sink_mysql_family.c: the lanes of one sink, by its name */
+struct family;
+struct family *family_join(const char *name); /* NULL: no memory */
+void           family_leave(struct family *f);
+/* Who may move the checkpoint: a number that it was taken over with.  0: nobody
+ * of this family, or a COMMIT of that one was not answered. */
+uint64_t family_owner(struct family *f);
+void     family_own(struct family *f, uint64_t owner);
+void     family_doubt(struct family *f, uint64_t owner);
+/* How many statements of the source were applied: what is known of the target's
+ * keys is of that many. */
+uint64_t family_statements(struct family *f, bool one_more);
+
+/* ---- sink_mysql_checkpoint.c.  None of these says REJECT. */
 enum weir_status checkpoint_prepare(struct sink *s, struct weir_err *err);
 enum weir_status checkpoint_restore(struct sink *s, struct weir_str id,
                                     struct weir_err *err);
@@ -177,12 +207,13 @@ enum weir_status checkpoint_commit(struct sink *s,
                                    const struct weir_checkpoint *cp,
                                    struct weir_err *err);
 enum weir_status checkpoint_forget(struct sink *s, struct weir_str id,
-                                   struct weir_err *err);
-/* Notes which statement is about to be run outside of transactions; *again:
- * it was noted before, so it may have been run. */
+                                   uint32_t slot, struct weir_err *err);
+/* Notes which statement (a number that stands for it) is about to be run
+ * outside of transactions; *again: it was noted before, so it may have been
+ * run.  Fails if the checkpoint is somebody else's. */
 enum weir_status checkpoint_intend(struct sink *s,
                                    const struct weir_checkpoint *cp,
-                                   uint64_t seq, bool *again,
+                                   uint64_t what, bool *again,
                                    struct weir_err *err);
 
 /* ---- sink_mysql_ddl.c: a batch of one statement, or TRUNCATE */
@@ -190,18 +221,29 @@ enum weir_status ddl_write(struct sink *s, struct weir_batch *b,
                            struct weir_err *err);
 
 /* ---- An instance */
+struct part { /* split: of a transaction, written and to be committed before
+                 more of it is: by then it is known what became of refusals */
+    bool        due;
+    uint32_t    slot;
+    uint64_t    epoch;
+    struct text id, data;
+};
 struct sink {
     struct weir_instance    *in;
     const struct mysql_conf *conf;
     struct link              link;
     char                     where[300]; /* "db2:3306", for messages */
-    struct text              store;      /* the checkpoint's table, quoted */
+    struct text              store, mark; /* our tables, quoted */
     struct text              sql;        /* a statement of our own at work */
     struct script            script;
     struct gather           *gather;
-    uint64_t                 owner; /* of the checkpoint, as read; 0: not yet */
+    struct family           *family;
+    struct target           *targets;
+    uint64_t                 owner; /* that the open transaction ends as */
+    struct part              part;
     bool                     uncommitted; /* a write() waits for commit() */
-    bool                     settled; /* no COMMIT of ours is unanswered */
+    unsigned                 warnings; /* that the session lets pass; 0: it is
+                                          strict */
     bool                     unverified; /* said that nobody is verified */
     uint32_t                 ntargets;
 };

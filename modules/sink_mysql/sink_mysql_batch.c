@@ -51,6 +51,11 @@ run_one(struct sink *s, int64_t *hit, struct weir_err *err)
     const enum weir_status st = link_run(s, "write a row", sql, &rows, err);
     *hit = (int64_t)rows;
     script_clear(sc);
+    if (st == WEIR_OK && s->warnings > 0 &&
+        mysql_warning_count(s->link.mysql) > s->warnings) {
+        return weir_fail(err, WEIR_REJECT, "%s: the target would not keep the "
+                         "row as it is", s->where);
+    }
     return st;
 }
 
@@ -104,8 +109,9 @@ refuse_missing(struct sink *s, const struct row *r, struct weir_err *err)
         theirs.len > 0
             ? weir_fail(err, WEIR_REJECT, "%s: the row of %.*s differs: the "
                         "source had %.*s; there is %.*s", s->where,
-                        STR_ARG(r->t->name), (int)ours.len, ours.data,
-                        (int)theirs.len, theirs.data)
+                        STR_ARG(r->t->name), (int)ours.len,
+                        ours.data ? ours.data : "", (int)theirs.len,
+                        theirs.data)
             : weir_fail(err, WEIR_REJECT, "%s: the row of %.*s is not there: "
                         "the source had %.*s", s->where, STR_ARG(r->t->name),
                         (int)ours.len, ours.data ? ours.data : "");
@@ -192,6 +198,59 @@ write_one(struct sink *s, const struct row *r, struct weir_err *err)
     return st == WEIR_OK && hit != 1 ? refuse_missing(s, r, err) : st;
 }
 
+/* ---- Each with a way back, where a refused statement may have done something */
+
+static enum weir_status
+set_modes(struct sink *s, const char *sql, struct weir_err *err)
+{
+    const enum weir_status st =
+        link_run(s, "sql_mode", literal(sql), NULL, err);
+    return st == WEIR_REJECT ? WEIR_RETRY : st;
+}
+
+static enum weir_status
+back_to(struct sink *s, const char *sql, struct weir_err *err)
+{
+    struct weir_err        ignored;
+    const enum weir_status st = link_run(s, "undo a row", literal(sql), NULL,
+                                         &ignored);
+    if (st == WEIR_OK) {
+        return WEIR_REJECT; /* as it was */
+    }
+    *err = ignored;
+    return WEIR_RETRY;
+}
+
+static enum weir_status
+write_guarded(struct sink *s, const struct row *r, struct weir_err *err)
+{
+    const unsigned   odd = row_odd_enums(r);
+    enum weir_status st =
+        link_run(s, "savepoint", literal("SAVEPOINT weir_row"), NULL, err);
+
+    if (st == WEIR_OK && odd > 0) {
+        st = set_modes(s, "SET SESSION sql_mode = '" SESSION_MODES "'", err);
+        s->warnings = odd;
+    }
+    if (st == WEIR_OK) {
+        st = write_one(s, r, err);
+    }
+    s->warnings = 0;
+    if (st == WEIR_REJECT) {
+        st = back_to(s, "ROLLBACK TO SAVEPOINT weir_row", err);
+    }
+    if (odd > 0 && (st == WEIR_OK || st == WEIR_REJECT)) {
+        struct weir_err        why;
+        const enum weir_status after =
+            set_modes(s, "SET SESSION sql_mode = '" STRICT_MODES "'", &why);
+        if (after != WEIR_OK) {
+            *err = why;
+            return after;
+        }
+    }
+    return st;
+}
+
 static bool
 is_row(const struct weir_event *ev)
 {
@@ -208,7 +267,9 @@ write_singly(struct sink *s, struct weir_batch *b, struct weir_err *err)
             continue;
         }
         const struct row r = row_of_event(s, b, i);
-        st = write_one(s, &r, err);
+        st = (r.t->single || r.t->nkey == 0) && row_odd_enums(&r) == 0
+                 ? write_one(s, &r, err)
+                 : write_guarded(s, &r, err);
         if (st == WEIR_REJECT) {
             weir_verdict(b, i, WEIR_REJECT, "%s", err->text);
             st = WEIR_OK;
@@ -228,16 +289,43 @@ undo(struct sink *s, const struct weir_batch *b, bool begun,
                          err)
               : link_run(s, "undo", literal("ROLLBACK"), NULL, err);
 
-    return st == WEIR_OK && !begun ? checkpoint_begin(s, &b->checkpoint, err)
-                                   : st;
+    if (st != WEIR_OK) {
+        /* Whatever it is, the transaction isn't what it was taken for. */
+        return st == WEIR_REJECT ? WEIR_RETRY : st;
+    }
+    s->link.in_txn = begun;
+    return begun ? st : checkpoint_begin(s, &b->checkpoint, err);
+}
+
+static enum weir_status
+refresh_targets(struct sink *s, const struct weir_batch *b,
+                struct weir_err *err)
+{
+    const uint64_t   statements = family_statements(s->family, false);
+    enum weir_status st = WEIR_OK;
+
+    if (statements == 0) {
+        return WEIR_OK;
+    }
+    for (size_t i = 0; st == WEIR_OK && i < b->nevents; i++) {
+        struct target *t = b->slots[i];
+        if (t && t->statements != statements) {
+            st = target_refresh(s, t, err);
+        }
+    }
+    return st == WEIR_REJECT ? WEIR_RETRY : st;
 }
 
 enum weir_status
 batch_write(struct sink *s, struct weir_batch *b, struct weir_err *err)
 {
     const bool       begun = s->link.in_txn;
-    enum weir_status st =
-        begun ? link_run(s, "savepoint", literal("SAVEPOINT weir"), NULL, err)
+    enum weir_status st = refresh_targets(s, b, err);
+
+    if (st != WEIR_OK) {
+        return st;
+    }
+    st = begun ? link_run(s, "savepoint", literal("SAVEPOINT weir"), NULL, err)
               : checkpoint_begin(s, &b->checkpoint, err);
 
     if (st == WEIR_OK) {

@@ -30,22 +30,52 @@ is_so_already(unsigned code)
 
 /* ---- The session that it was run in */
 
+/* Bits of sql_mode that both flavours have and mean the same by.  What else a
+ * source may have set changes no definition, but for ORACLE. */
+#define COMMON_MODES 0xeffc00cfULL
+enum { MARIADB_ORACLE = 512, NO_FOREIGN_KEYS = 1 << 26 /* of flags2 */ };
+
 static void
-add_session(struct text *sql, const struct weir_ddl *d)
+add_session(const struct sink *s, struct text *sql, const struct weir_ddl *d)
 {
+    const uint64_t modes =
+        s->link.mariadb ? COMMON_MODES | MARIADB_ORACLE : COMMON_MODES;
+
     text_put(sql, "SET SESSION sql_mode = ");
-    text_u64(sql, d->sql_mode);
+    text_u64(sql, d->sql_mode & modes);
+    text_put(sql, d->flags2 & NO_FOREIGN_KEYS ? ", foreign_key_checks = 0"
+                                              : ", foreign_key_checks = 1");
     if (d->time_zone.len > 0) {
         text_put(sql, ", time_zone = ");
         text_quote(sql, d->time_zone);
     }
-    if (d->connection_collation.len > 0) {
-        text_put(sql, ", collation_connection = ");
-        text_quote(sql, d->connection_collation);
-    }
 }
 
-/* sql_mode's bits are the flavour's own; what one lacks, its server refuses. */
+/* The default collations of its session.  One that this server doesn't know is
+ * left at ours: what a statement says itself is refused if it can't be had. */
+static enum weir_status
+set_collation(struct sink *s, const char *variable, struct weir_str collation,
+              struct weir_err *err)
+{
+    struct text *sql = &s->sql;
+
+    if (collation.len == 0) {
+        return WEIR_OK;
+    }
+    sql->len = 0;
+    text_put(sql, "SET SESSION ");
+    text_put(sql, variable);
+    text_put(sql, " = ");
+    text_quote(sql, collation);
+    const enum weir_status st =
+        link_run(s, variable, (struct weir_str){ sql->data, sql->len }, NULL,
+                 err);
+    return st == WEIR_REJECT &&
+                   mysql_errno(s->link.mysql) == ER_UNKNOWN_COLLATION
+               ? WEIR_OK
+               : st;
+}
+
 static enum weir_status
 enter(struct sink *s, const struct weir_ddl *d, struct weir_err *err)
 {
@@ -63,9 +93,15 @@ enter(struct sink *s, const struct weir_ddl *d, struct weir_err *err)
         }
     }
     sql->len = 0;
-    add_session(sql, d);
-    return link_run(s, "the statement's session",
-                    (struct weir_str){ sql->data, sql->len }, NULL, err);
+    add_session(s, sql, d);
+    st = link_run(s, "the statement's session",
+                  (struct weir_str){ sql->data, sql->len }, NULL, err);
+    if (st == WEIR_OK) {
+        st = set_collation(s, "collation_server", d->server_collation, err);
+    }
+    return st == WEIR_OK ? set_collation(s, "collation_connection",
+                                         d->connection_collation, err)
+                         : st;
 }
 
 static enum weir_status
@@ -77,19 +113,57 @@ refuse(struct sink *s, const struct weir_ddl *d, const char *why,
                      d->text.data);
 }
 
+/* Names a statement wherever it is read from: a relay may be fetched again. */
+static uint64_t
+number_of(const struct weir_event *ev)
+{
+    const struct weir_str parts[] = { ev->txn->gtid, ev->txn->file,
+                                      ev->ddl ? ev->ddl->text
+                                              : ev->table->name };
+    uint64_t h = 0xcbf29ce484222325ULL;
+
+    for (size_t p = ev->txn->gtid.len > 0 ? 0 : 1; p < 3; p++) {
+        if (p == 1 && ev->txn->gtid.len > 0) {
+            continue;
+        }
+        for (size_t i = 0; i < parts[p].len; i++) {
+            h = (h ^ (unsigned char)parts[p].data[i]) * 0x100000001b3ULL;
+        }
+    }
+    if (ev->txn->gtid.len == 0) {
+        h = (h ^ ev->txn->offset) * 0x100000001b3ULL;
+    }
+    return h | 1;
+}
+
+/* One statement: none of its bytes makes it two. */
+static enum weir_status
+run_statement(struct sink *s, const struct weir_ddl *d, struct weir_err *err)
+{
+    enum weir_status st = enter(s, d, err);
+
+    if (st == WEIR_OK &&
+        mysql_set_server_option(s->link.mysql,
+                                MYSQL_OPTION_MULTI_STATEMENTS_OFF) != 0) {
+        st = link_fail(s, "one statement at a time", err);
+    }
+    return st == WEIR_OK ? link_run(s, "apply a statement", d->text, NULL, err)
+                         : st;
+}
+
 static enum weir_status
 apply(struct sink *s, struct weir_batch *b, struct weir_err *err)
 {
     const struct weir_event *ev = b->events[0];
     bool                     again = false;
+    enum weir_status         st = link_open_patient(s, err);
 
-    enum weir_status st = checkpoint_intend(s, &b->checkpoint, ev->seq, &again,
-                                            err);
     if (st == WEIR_OK) {
-        st = enter(s, ev->ddl, err);
+        st = checkpoint_intend(s, &b->checkpoint, number_of(ev), &again, err);
     }
     if (st == WEIR_OK) {
-        st = link_run(s, "apply a statement", ev->ddl->text, NULL, err);
+        st = run_statement(s, ev->ddl, err);
+        family_statements(s->family, true);
     }
     if (st == WEIR_REJECT && again && is_so_already(mysql_errno(s->link.mysql))) {
         weir_log(s->in, WEIR_INFO, "%s: a statement was applied before the "
@@ -97,40 +171,70 @@ apply(struct sink *s, struct weir_batch *b, struct weir_err *err)
         st = WEIR_OK;
     }
     /* The session was the statement's: rows need their own. */
+    link_close(s);
     if (st == WEIR_REJECT) {
         const struct weir_err why = *err;
-        link_close(s);
         return refuse(s, ev->ddl, why.text, err);
     }
-    if (st == WEIR_OK) {
-        link_close(s);
-        st = link_open(s, err);
-    }
-    return st;
+    return st == WEIR_OK ? link_open(s, err) : st;
 }
 
 /* ---- TRUNCATE */
 
-/* Twice is once, since it stands alone between rows: no note is needed. */
 static enum weir_status
-truncate_table(struct sink *s, const struct target *t, struct weir_err *err)
+run_on_table(struct sink *s, const char *statement, const struct target *t,
+             struct weir_err *err)
 {
     struct text *sql = &s->sql;
 
     sql->len = 0;
-    text_put(sql, "TRUNCATE TABLE ");
+    text_put(sql, statement);
     text_add(sql, t->name.data, t->name.len);
-    enum weir_status st = link_run(
-        s, "truncate", (struct weir_str){ sql->data, sql->len }, NULL, err);
-    if (st != WEIR_REJECT ||
-        mysql_errno(s->link.mysql) != ER_TRUNCATE_ILLEGAL_FK) {
-        return st;
+    return link_run(s, "truncate", (struct weir_str){ sql->data, sql->len },
+                    NULL, err);
+}
+
+/* Within a transaction: one that has begun, or one that has to bear a mark. */
+static enum weir_status
+delete_all(struct sink *s, struct weir_batch *b, struct weir_err *err)
+{
+    enum weir_status st =
+        s->link.in_txn ? WEIR_OK : checkpoint_begin(s, &b->checkpoint, err);
+
+    if (st == WEIR_OK) {
+        s->uncommitted = true;
+        st = run_on_table(s, "DELETE FROM ", b->slots[0], err);
     }
-    sql->len = 0;
-    text_put(sql, "DELETE FROM ");
-    text_add(sql, t->name.data, t->name.len);
-    return link_run(s, "truncate by DELETE",
-                    (struct weir_str){ sql->data, sql->len }, NULL, err);
+    return st;
+}
+
+/* Twice is once, since it stands alone between rows; but it is not for a Weir
+ * that the checkpoint was taken from. */
+static enum weir_status
+truncate_table(struct sink *s, struct weir_batch *b, struct weir_err *err)
+{
+    const struct target *t = b->slots[0];
+    bool                 again;
+
+    if (!t) {
+        return WEIR_OK;
+    }
+    if (s->link.in_txn || s->conf->two_way) {
+        return delete_all(s, b, err);
+    }
+    enum weir_status st = link_open_patient(s, err);
+    if (st == WEIR_OK) {
+        st = checkpoint_intend(s, &b->checkpoint, number_of(b->events[0]),
+                               &again, err);
+    }
+    if (st == WEIR_OK) {
+        st = run_on_table(s, "TRUNCATE TABLE ", t, err);
+    }
+    if (st == WEIR_REJECT &&
+        mysql_errno(s->link.mysql) == ER_TRUNCATE_ILLEGAL_FK) {
+        st = delete_all(s, b, err);
+    }
+    return st;
 }
 
 enum weir_status
@@ -139,11 +243,16 @@ ddl_write(struct sink *s, struct weir_batch *b, struct weir_err *err)
     const struct weir_event *ev = b->events[0];
 
     if (ev->op == WEIR_TRUNCATE) {
-        return truncate_table(s, b->slots[0], err);
+        return truncate_table(s, b, err);
     }
     switch (s->conf->ddl) {
     case DDL_APPLY:
-        return apply(s, b, err);
+        /* It would commit what can't be committed yet. */
+        return s->link.in_txn
+                   ? refuse(s, ev->ddl, "it stands within a transaction that "
+                            "is larger than a batch: raise events and bytes",
+                            err)
+                   : apply(s, b, err);
     case DDL_IGNORE:
         return WEIR_OK;
     default:

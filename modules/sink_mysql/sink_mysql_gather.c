@@ -134,7 +134,7 @@ find_entry(struct sink *s, const struct row *r, bool of_before, bool *is_new)
     size_t         i = h & (g->nslots - 1);
     for (; g->slots[i]; i = (i + 1) & (g->nslots - 1)) {
         struct entry *e = &g->entries[g->slots[i] - 1];
-        if (e->hash == h && e->row.t == r->t && e->key.len == g->key.len &&
+        if (e->hash == h && e->row.t->id == r->t->id && e->key.len == g->key.len &&
             memcmp(e->key.data, g->key.data, g->key.len) == 0) {
             *is_new = false;
             return e;
@@ -144,6 +144,7 @@ find_entry(struct sink *s, const struct row *r, bool of_before, bool *is_new)
     char         *key = weir_alloc(s->in, g->key.len + 1);
     memcpy(key, g->key.data, g->key.len);
     *e = (struct entry){
+        .row = *r,
         .key = { key, g->key.len },
         .hash = h,
         .place = (uint32_t)g->n,
@@ -176,8 +177,11 @@ touch(struct sink *s, const struct row *r, bool of_before,
     struct entry *e = find_entry(s, r, of_before, &is_new);
 
     if (is_new) {
-        e->row = *r;
         return WEIR_OK;
+    }
+    if (e->row.t != r->t) {
+        return weir_fail(err, WEIR_REJECT, "%s: two tables of the source write "
+                         "one row of %.*s", s->where, STR_ARG(r->t->name));
     }
     const bool there = e->row.after != NULL;
     if (!r->upsert && there != (r->before != NULL)) {
@@ -344,7 +348,9 @@ gather_write(struct sink *s, struct weir_batch *b, struct weir_err *err)
             continue; /* a mark */
         }
         const struct row r = row_of_event(s, b, i);
-        if (r.t->alone) {
+        if (row_odd_enums(&r) > 0) {
+            st = weir_fail(err, WEIR_REJECT, "a row to be written singly");
+        } else if (r.t->alone) {
             st = take_alone(s, &r, err);
         } else {
             g->fixed[g->nfixed++] = r;

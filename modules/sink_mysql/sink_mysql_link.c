@@ -24,7 +24,13 @@ enum {
     MYSQL_READ_ONLY_MODE = 1836,
     MYSQL_DISK_FULL_NOWAIT = 3185,
     MARIADB_CONNECTION_KILLED = 1927,
+    MARIADB_STATEMENT_TIMEOUT = 1969,
+    MYSQL_QUERY_TIMEOUT = 3024,
+    MYSQL_HOOK_ERROR = 3100,
+    MYSQL_ROLLED_BACK_AT_COMMIT = 3101,
 };
+
+enum { A_DAY = 86400 };
 
 /* ---- Errors */
 
@@ -44,7 +50,10 @@ may_work_later(unsigned code)
         ER_ABORTING_CONNECTION, ER_CANT_LOCK, ER_ERROR_DURING_COMMIT,
         ER_XA_RBDEADLOCK, MYSQL_READ_ONLY_MODE, MYSQL_INNODB_READ_ONLY,
         MYSQL_DISK_FULL_NOWAIT, MARIADB_CONNECTION_KILLED,
-        MYSQL_CLIENT_INTERACTION_TIMEOUT,
+        MYSQL_CLIENT_INTERACTION_TIMEOUT, MARIADB_STATEMENT_TIMEOUT,
+        MYSQL_QUERY_TIMEOUT, MYSQL_HOOK_ERROR, MYSQL_ROLLED_BACK_AT_COMMIT,
+        ER_TOO_MANY_CONCURRENT_TRXS, ER_GET_ERRNO,
+        ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION,
         /* The account: mended there or in password_file, and then it works. */
         ER_ACCESS_DENIED_ERROR, ER_DBACCESS_DENIED_ERROR,
         ER_ACCESS_DENIED_NO_PASSWORD_ERROR, ER_HOST_NOT_PRIVILEGED,
@@ -67,7 +76,9 @@ classify(unsigned code)
     }
     if (code == CR_AUTH_PLUGIN_CANNOT_LOAD ||
         code == MYSQL_SECURE_TRANSPORT_REQUIRED ||
-        code == ER_SPECIFIC_ACCESS_DENIED_ERROR) {
+        code == ER_SPECIFIC_ACCESS_DENIED_ERROR ||
+        code == ER_TRANS_CACHE_FULL ||
+        code == ER_BINLOG_STMT_MODE_AND_ROW_ENGINE) {
         return WEIR_FATAL;
     }
     if ((code >= CR_MIN_ERROR && code <= CR_MAX_ERROR) ||
@@ -99,6 +110,10 @@ advice(unsigned code)
                "is read at each attempt); attempts go on";
     case ER_SPECIFIC_ACCESS_DENIED_ERROR:
         return "; log_bin = off takes the right to set sql_log_bin";
+    case ER_TRANS_CACHE_FULL:
+        return "; raise max_binlog_cache_size on the target, or say split = on";
+    case ER_BINLOG_STMT_MODE_AND_ROW_ENGINE:
+        return "; the target needs binlog_format = ROW or MIXED";
     case MYSQL_SECURE_TRANSPORT_REQUIRED:
         return "; the target wants TLS: set tls = verify";
     default:
@@ -145,11 +160,12 @@ set_tls(MYSQL *m, const struct mysql_conf *conf)
 }
 
 static void
-set_options(MYSQL *m, const struct mysql_conf *conf)
+set_options(MYSQL *m, const struct mysql_conf *conf, bool patient)
 {
     const unsigned connect_sec =
         (unsigned)((conf->connect_timeout + 999) / 1000);
-    const unsigned      sec = (unsigned)((conf->timeout + 999) / 1000);
+    const unsigned sec =
+        patient ? A_DAY : (unsigned)((conf->timeout + 999) / 1000);
     const my_bool       off = 0;
     const unsigned      infile = 0;
     const unsigned long biggest = 1UL << 30;
@@ -227,11 +243,9 @@ pin_session(struct sink *s, struct weir_err *err)
     struct text *sql = &s->sql;
 
     sql->len = 0;
-    text_put(sql, "SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES,"
-             "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,"
-             "NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', autocommit = 1, "
+    text_put(sql, "SET SESSION sql_mode = '" STRICT_MODES "', time_zone = '+00:00', autocommit = 1, "
              "innodb_lock_wait_timeout = 10, unique_checks = 1, "
-             "foreign_key_checks = ");
+             "sql_safe_updates = 0, foreign_key_checks = ");
     text_put(sql, s->conf->foreign_keys ? "1" : "0");
     if (!s->conf->log_bin) {
         text_put(sql, ", sql_log_bin = 0");
@@ -251,33 +265,32 @@ pin_session(struct sink *s, struct weir_err *err)
 static enum weir_status
 ask_limits(struct sink *s, struct weir_err *err)
 {
-    static const char sql[] = "SELECT @@max_allowed_packet";
+    static const char sql[] =
+        "SELECT @@max_allowed_packet, @@lower_case_table_names";
     struct result     r;
 
     const enum weir_status st =
-        link_query(s, "max_allowed_packet",
+        link_query(s, "limits of the target",
                    (struct weir_str){ sql, sizeof sql - 1 }, &r, err);
     if (st == WEIR_OK) {
         s->link.max_packet = result_next(&r) ? result_u64(&r, 0) : 0;
         if (s->link.max_packet < 65536) {
             s->link.max_packet = 65536;
         }
+        s->link.exact_names = result_u64(&r, 1) == 0;
         result_free(&r);
     }
     return st;
 }
 
-enum weir_status
-link_open(struct sink *s, struct weir_err *err)
+static enum weir_status
+connect_link(struct sink *s, bool patient, struct weir_err *err)
 {
-    if (s->link.mysql) {
-        return WEIR_OK;
-    }
     s->link = (struct link){ .mysql = mysql_init(NULL) };
     if (!s->link.mysql) {
         return weir_fail(err, WEIR_RETRY, "connect to %s: no memory", s->where);
     }
-    set_options(s->link.mysql, s->conf);
+    set_options(s->link.mysql, s->conf, patient);
     enum weir_status st = login(s, err);
     if (st == WEIR_OK) {
         st = check_tls(s, err);
@@ -300,6 +313,19 @@ link_open(struct sink *s, struct weir_err *err)
     return WEIR_OK;
 }
 
+enum weir_status
+link_open(struct sink *s, struct weir_err *err)
+{
+    return s->link.mysql ? WEIR_OK : connect_link(s, false, err);
+}
+
+enum weir_status
+link_open_patient(struct sink *s, struct weir_err *err)
+{
+    link_close(s);
+    return connect_link(s, true, err);
+}
+
 void
 link_close(struct sink *s)
 {
@@ -307,7 +333,6 @@ link_close(struct sink *s)
         mysql_close(s->link.mysql);
     }
     s->link = (struct link){ 0 };
-    s->owner = 0;
 }
 
 /* ---- Statements */

@@ -54,6 +54,28 @@ row_is_whole(const struct row *r)
     return true;
 }
 
+/* '' where it is no member: what a source keeps for a value that it did not
+ * take.  A strict session takes it no more. */
+unsigned
+row_odd_enums(const struct row *r)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; r->after && i < r->t->table->ncolumns; i++) {
+        const struct weir_column *c = r->t->table->columns[i];
+        if (!(c->facets & WEIR_ENUM) || r->after[i].type != WEIR_TEXT ||
+            r->after[i].s.len > 0 || !r->t->columns[i].data) {
+            continue;
+        }
+        size_t m = 0;
+        while (m < c->nmembers && c->members[m].len > 0) {
+            m++;
+        }
+        n += m == c->nmembers;
+    }
+    return n;
+}
+
 static bool
 same_value(const struct weir_value *a, const struct weir_value *b)
 {
@@ -99,10 +121,41 @@ row_key_changed(const struct row *r)
 
 /* ---- Finding it */
 
+static const char hex_digits[] = "0123456789ABCDEF";
+
+/* What has no comparison of its own, by its bytes; JSON by what it says. */
+static void
+add_match_odd(struct sink *s, struct text *sql, struct weir_str name,
+              const struct weir_column *c, const struct weir_value *v)
+{
+    const bool is_json = v->type != WEIR_BYTES;
+
+    text_put(sql, is_json && s->link.mariadb ? "JSON_EQUALS(" :
+                  is_json ? "" : "HEX(");
+    text_add(sql, name.data, name.len);
+    if (is_json) {
+        text_put(sql, s->link.mariadb ? ", " : " = CAST(");
+        text_value(sql, s->in, c, v, true);
+        text_put(sql, s->link.mariadb ? ")" : " AS JSON)");
+        return;
+    }
+    text_put(sql, ") = '");
+    for (size_t i = 0; i < v->s.len; i++) {
+        const unsigned char byte = (unsigned char)v->s.data[i];
+        const char two[] = { hex_digits[byte >> 4], hex_digits[byte & 15] };
+        text_add(sql, two, 2);
+    }
+    text_put(sql, "'");
+}
+
 static void
 add_match(struct sink *s, struct text *sql, const struct target *t,
           const struct weir_value *image, size_t i)
 {
+    if (!t->compared[i] && image[i].type != WEIR_NULL) {
+        add_match_odd(s, sql, t->columns[i], t->table->columns[i], &image[i]);
+        return;
+    }
     text_add(sql, t->columns[i].data, t->columns[i].len);
     text_put(sql, image[i].type == WEIR_NULL ? " IS " : " = ");
     text_value(sql, s->in, t->table->columns[i], &image[i], true);
@@ -119,7 +172,8 @@ is_key(const struct target *t, size_t i)
     return false;
 }
 
-/* By its key; in strict mode, and without a key, by all that is known of it. */
+/* By its key; in strict mode, and without a key, by all that is known of it,
+ * where without a key even what compares badly has to tell rows apart. */
 static void
 add_find(struct sink *s, struct text *sql, const struct target *t,
          const struct weir_value *image, bool by_key_only)
@@ -135,7 +189,8 @@ add_find(struct sink *s, struct text *sql, const struct target *t,
         return;
     }
     for (size_t i = 0; i < t->table->ncolumns; i++) {
-        if (is_written(t, image, i) && t->compared[i] && !is_key(t, i)) {
+        if (is_written(t, image, i) && !is_key(t, i) &&
+            (t->compared[i] || t->nkey == 0)) {
             text_put(sql, and);
             add_match(s, sql, t, image, i);
             and = " AND ";
@@ -246,7 +301,9 @@ rows_delete(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
     if (rows->t->nkey == 0) {
         text_put(sql, " LIMIT 1");
     }
-    *hits = by_key_only(s, rows) ? ANY_ROWS : (int64_t)i;
+    *hits = by_key_only(s, rows) || s->conf->conflict == CONFLICT_IDEMPOTENT
+                ? ANY_ROWS
+                : (int64_t)i;
     return i;
 }
 

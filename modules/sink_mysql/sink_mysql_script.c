@@ -137,7 +137,7 @@ send_before(struct sink *s, int64_t rows, struct weir_err *err)
     }
     if (st == WEIR_OK) {
         text_add(&sc->text, tail + 1, n - 1); /* without the ';' before it */
-        if (!expect(&sc->waiting, rows)) {
+        if (sc->text.failed || !expect(&sc->waiting, rows)) {
             st = weir_fail(err, WEIR_RETRY, "%s: no memory", s->where);
         }
         sc->begin = sc->text.len;
@@ -151,7 +151,8 @@ script_end(struct sink *s, int64_t rows, struct weir_err *err)
 {
     struct script *sc = &s->script;
 
-    if (sc->waiting.n > 0 && sc->text.len >= s->link.max_packet - 1) {
+    if (!sc->text.failed && sc->waiting.n > 0 &&
+        sc->text.len >= s->link.max_packet - 1) {
         return send_before(s, rows, err);
     }
     if (sc->text.failed || !expect(&sc->waiting, rows)) {

@@ -52,16 +52,31 @@ find_place(const struct sink *s, const struct weir_table *table,
     return st;
 }
 
+/* information_schema compares names as its collation does, where "T" is "t";
+ * the plain comparison is what it looks tables up by. */
 static void
-where_table(struct text *sql, const char *prefix, const struct place *p)
+where_name(const struct sink *s, struct text *sql, const char *prefix,
+           const char *column, struct weir_str name)
 {
     text_put(sql, prefix);
-    text_put(sql, "TABLE_SCHEMA = ");
-    text_quote(sql, p->database);
-    text_put(sql, " AND ");
-    text_put(sql, prefix);
-    text_put(sql, "TABLE_NAME = ");
-    text_quote(sql, p->table);
+    text_put(sql, column);
+    text_put(sql, " = ");
+    text_quote(sql, name);
+    if (s->link.exact_names) {
+        text_put(sql, " AND CAST(");
+        text_put(sql, prefix);
+        text_put(sql, column);
+        text_put(sql, " AS BINARY) = ");
+        text_bytes(sql, name);
+    }
+}
+
+static void
+where_table(struct sink *s, const char *prefix, const struct place *p)
+{
+    where_name(s, &s->sql, prefix, "TABLE_SCHEMA", p->database);
+    text_put(&s->sql, " AND ");
+    where_name(s, &s->sql, prefix, "TABLE_NAME", p->table);
 }
 
 static enum weir_status
@@ -90,7 +105,8 @@ find_column(const struct weir_table *table, struct weir_str name)
     return WEIR_NONE;
 }
 
-/* JSON and GEOMETRY don't compare with what a literal says of them. */
+/* JSON and GEOMETRY don't compare with what a literal says of them: how what
+ * is there is written, and what it is compared with, differ by server. */
 static bool
 can_compare(const struct weir_column *c, struct weir_str type)
 {
@@ -100,7 +116,7 @@ can_compare(const struct weir_column *c, struct weir_str type)
                                          "multipolygon", "geometrycollection",
                                          "geomcollection", "vector" };
 
-    if (c->type == WEIR_JSON || (c->facets & WEIR_FLOAT)) {
+    if (c->type == WEIR_JSON) {
         return false;
     }
     for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
@@ -188,7 +204,7 @@ read_columns(struct sink *s, struct target *t, const struct place *p,
     s->sql.len = 0;
     text_put(&s->sql, "SELECT COLUMN_NAME, EXTRA, DATA_TYPE FROM "
              "information_schema.COLUMNS WHERE ");
-    where_table(&s->sql, "", p);
+    where_table(s, "", p);
     enum weir_status st = ask(s, &r, err);
     for (; st == WEIR_OK && result_next(&r); n++) {
         st = take_column(s, t, &r, err);
@@ -197,10 +213,40 @@ read_columns(struct sink *s, struct target *t, const struct place *p,
     return st == WEIR_OK ? check_columns(s, t, n, err) : st;
 }
 
+/* What can't be rolled back can't be written once. */
+static enum weir_status
+check_engine(struct sink *s, const struct target *t, const struct place *p,
+             struct weir_err *err)
+{
+    struct result r;
+
+    s->sql.len = 0;
+    text_put(&s->sql, "SELECT TABLE_TYPE, ENGINE, (SELECT TRANSACTIONS FROM "
+             "information_schema.ENGINES AS e WHERE e.ENGINE = t.ENGINE) FROM "
+             "information_schema.TABLES AS t WHERE ");
+    where_table(s, "", p);
+    enum weir_status st = ask(s, &r, err);
+    if (st == WEIR_OK && result_next(&r)) {
+        const struct weir_str engine = result_str(&r, 1);
+        const struct weir_str can = result_str(&r, 2);
+        if (!same_name(can, (struct weir_str){ "YES", 3 })) {
+            st = weir_fail(err, WEIR_REJECT,
+                           "%s: %.*s (%.*s%s%.*s) knows no transactions, so a "
+                           "row could be written twice: make it an InnoDB "
+                           "table", s->where, STR_ARG(t->name),
+                           STR_ARG(result_str(&r, 0)),
+                           engine.len > 0 ? ", " : "", STR_ARG(engine));
+        }
+    }
+    result_free(&r);
+    return st;
+}
+
 /* ---- Keys, which say what may be written in another order */
 
 /* The name under which everybody knows a key: its table and columns. */
 struct conflict {
+    bool        told; /* the server was told before */
     struct text name;
     uint32_t    columns[64];
     size_t      n;
@@ -239,22 +285,38 @@ conflict_end(struct sink *s, struct conflict *c)
         return;
     }
     text_add(&c->name, "", 1);
-    if (!c->name.failed) {
+    if (!c->name.failed && !c->told) {
         weir_conflict(s->in, c->name.data, c->whole ? 0 : c->n, c->columns);
     }
     c->name.len = 0;
 }
 
+/* Is it the key by which rows are found? */
+static bool
+is_the_key(const struct target *t, const struct conflict *c)
+{
+    size_t same = 0;
+
+    for (size_t i = 0; i < t->nkey; i++) {
+        for (size_t k = 0; k < c->n; k++) {
+            same += c->columns[k] == t->key[i];
+        }
+    }
+    return !c->whole && t->nkey > 0 && same == t->nkey && c->n == t->nkey;
+}
+
 /* Rows of STATISTICS come index by index, column by column. */
 static size_t
-take_unique(struct sink *s, const struct target *t, const struct place *p,
-            struct result *r)
+take_unique(struct sink *s, struct target *t, const struct place *p,
+            bool told, struct result *r)
 {
-    struct conflict c = { 0 };
+    struct conflict c = { .told = told };
     size_t          nkeys = 0;
 
+    t->single = false;
     while (result_next(r)) {
         if (result_u64(r, 1) == 1) {
+            t->single = t->single || (nkeys > 0 && is_the_key(t, &c));
             conflict_end(s, &c);
             conflict_begin(&c, p->database, p->table);
             nkeys++;
@@ -263,6 +325,7 @@ take_unique(struct sink *s, const struct target *t, const struct place *p,
         conflict_column(&c, t, column, column);
         c.whole = c.whole || column.len == 0 || result_str(r, 3).len > 0;
     }
+    t->single = t->single || (nkeys > 0 && is_the_key(t, &c));
     conflict_end(s, &c);
     text_free(&c.name);
     return nkeys;
@@ -270,23 +333,23 @@ take_unique(struct sink *s, const struct target *t, const struct place *p,
 
 static enum weir_status
 read_unique(struct sink *s, struct target *t, const struct place *p,
-            size_t *nkeys, struct weir_err *err)
+            bool told, size_t *nkeys, struct weir_err *err)
 {
     struct result r;
 
     s->sql.len = 0;
     text_put(&s->sql, "SELECT INDEX_NAME, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART "
              "FROM information_schema.STATISTICS WHERE NON_UNIQUE = 0 AND ");
-    where_table(&s->sql, "", p);
+    where_table(s, "", p);
     text_put(&s->sql, " ORDER BY INDEX_NAME = 'PRIMARY' DESC, INDEX_NAME, "
              "SEQ_IN_INDEX");
     const enum weir_status st = ask(s, &r, err);
     if (st == WEIR_OK) {
-        *nkeys = take_unique(s, t, p, &r);
+        *nkeys = take_unique(s, t, p, told, &r);
         result_free(&r);
     }
     if (st == WEIR_OK && *nkeys == 0) {
-        struct conflict c = { .whole = true };
+        struct conflict c = { .whole = true, .told = told };
         text_name(&c.name, p->database);
         text_name(&c.name, p->table);
         conflict_end(s, &c);
@@ -298,9 +361,9 @@ read_unique(struct sink *s, struct target *t, const struct place *p,
 /* A row and the one that it refers to go by the key of the latter. */
 static size_t
 take_foreign(struct sink *s, const struct target *t, const struct place *p,
-             struct result *r)
+             bool told, struct result *r)
 {
-    struct conflict c = { 0 };
+    struct conflict c = { .told = told };
     size_t          n = 0;
 
     while (result_next(r)) {
@@ -321,7 +384,7 @@ take_foreign(struct sink *s, const struct target *t, const struct place *p,
 
 static enum weir_status
 read_foreign(struct sink *s, struct target *t, const struct place *p,
-             size_t *n, struct weir_err *err)
+             bool told, size_t *n, struct weir_err *err)
 {
     struct result r;
 
@@ -331,14 +394,14 @@ read_foreign(struct sink *s, struct target *t, const struct place *p,
              "REFERENCED_COLUMN_NAME, TABLE_NAME, TABLE_SCHEMA FROM "
              "information_schema.KEY_COLUMN_USAGE WHERE "
              "REFERENCED_TABLE_NAME IS NOT NULL AND ((");
-    where_table(&s->sql, "", p);
+    where_table(s, "", p);
     text_put(&s->sql, ") OR (");
-    where_table(&s->sql, "REFERENCED_", p);
+    where_table(s, "REFERENCED_", p);
     text_put(&s->sql, ")) ORDER BY TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, "
              "ORDINAL_POSITION");
     const enum weir_status st = ask(s, &r, err);
     if (st == WEIR_OK) {
-        *n = take_foreign(s, t, p, &r);
+        *n = take_foreign(s, t, p, told, &r);
         result_free(&r);
     }
     return st;
@@ -351,11 +414,11 @@ read_triggers(struct sink *s, struct target *t, const struct place *p,
     struct result r;
 
     s->sql.len = 0;
-    text_put(&s->sql, "SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE "
-             "EVENT_OBJECT_SCHEMA = ");
-    text_quote(&s->sql, p->database);
-    text_put(&s->sql, " AND EVENT_OBJECT_TABLE = ");
-    text_quote(&s->sql, p->table);
+    text_put(&s->sql,
+             "SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE ");
+    where_name(s, &s->sql, "EVENT_OBJECT_", "SCHEMA", p->database);
+    text_put(&s->sql, " AND ");
+    where_name(s, &s->sql, "EVENT_OBJECT_", "TABLE", p->table);
     const enum weir_status st = ask(s, &r, err);
     if (st == WEIR_OK) {
         *n = result_next(&r) ? result_u64(&r, 0) : 0;
@@ -386,29 +449,82 @@ choose_key(struct target *t)
     }
 }
 
+/* `told`: the server knows of its keys; it is asked in table() only. */
 static enum weir_status
-read_target(struct sink *s, struct target *t, const struct place *p,
-            struct weir_err *err)
+read_keys(struct sink *s, struct target *t, const struct place *p, bool told,
+          struct weir_err *err)
 {
+    const uint64_t   statements = family_statements(s->family, false);
     size_t           nkeys = 0, nforeign = 0;
     uint64_t         ntriggers = 0;
-    enum weir_status st = read_columns(s, t, p, err);
+    enum weir_status st = read_unique(s, t, p, told, &nkeys, err);
 
     if (st == WEIR_OK) {
-        st = read_unique(s, t, p, &nkeys, err);
-    }
-    if (st == WEIR_OK) {
-        st = read_foreign(s, t, p, &nforeign, err);
+        st = read_foreign(s, t, p, told, &nforeign, err);
     }
     if (st == WEIR_OK) {
         st = read_triggers(s, t, p, &ntriggers, err);
     }
     if (st == WEIR_OK) {
-        choose_key(t);
-        t->upsert = t->nkey > 0 && nkeys == 1;
+        t->upsert = t->single && nkeys == 1;
         t->alone = t->upsert && nforeign == 0 && ntriggers == 0;
+        t->statements = statements;
     }
     return st;
+}
+
+enum weir_status
+target_refresh(struct sink *s, struct target *t, struct weir_err *err)
+{
+    struct place place;
+
+    const enum weir_status st = find_place(s, t->table, &place, err);
+    return st == WEIR_OK ? read_keys(s, t, &place, true, err) : st;
+}
+
+static enum weir_status
+read_target(struct sink *s, struct target *t, const struct place *p,
+            struct weir_err *err)
+{
+    enum weir_status st = read_columns(s, t, p, err);
+
+    if (st == WEIR_OK) {
+        st = check_engine(s, t, p, err);
+    }
+    if (st == WEIR_OK) {
+        choose_key(t);
+        st = read_keys(s, t, p, false, err);
+    }
+    return st;
+}
+
+static bool
+name_target(struct target *t, const struct place *p)
+{
+    struct text name = { 0 };
+
+    text_name(&name, p->database);
+    text_put(&name, ".");
+    text_name(&name, p->table);
+    t->name = (struct weir_str){ name.data, name.len };
+    return !name.failed;
+}
+
+/* Two tables of the source that go to one of the target share its number. */
+static void
+number_target(struct sink *s, struct target *t)
+{
+    for (const struct target *o = s->targets; o && t->id == 0; o = o->next) {
+        if (o->name.len == t->name.len &&
+            memcmp(o->name.data, t->name.data, t->name.len) == 0) {
+            t->id = o->id;
+        }
+    }
+    if (t->id == 0) {
+        t->id = ++s->ntargets;
+    }
+    t->next = s->targets;
+    s->targets = t;
 }
 
 enum weir_status
@@ -418,35 +534,28 @@ target_new(struct sink *s, const struct weir_table *table, struct target **out,
     const size_t   n = table->ncolumns;
     struct place   place;
     struct target *t = calloc(1, sizeof *t);
-    struct text    name = { 0 };
 
-    enum weir_status st = find_place(s, table, &place, err);
-    if (t) {
-        t->table = table;
-        t->columns = calloc(n + 1, sizeof *t->columns);
-        t->compared = calloc(n + 1, sizeof *t->compared);
-        t->key = calloc(table->nkey + 1, sizeof *t->key);
-    }
-    if (st == WEIR_OK) {
-        text_name(&name, place.database);
-        text_put(&name, ".");
-        text_name(&name, place.table);
-    }
-    if (!t || !t->columns || !t->compared || !t->key || name.failed) {
-        text_free(&name);
-        target_free(t);
+    if (!t) {
         return weir_fail(err, WEIR_RETRY, "%s: no memory", s->where);
     }
-    t->name = (struct weir_str){ name.data, name.len };
-    t->id = ++s->ntargets;
+    t->table = table;
+    t->columns = calloc(n + 1, sizeof *t->columns);
+    t->compared = calloc(n + 1, sizeof *t->compared);
+    t->key = calloc(table->nkey + 1, sizeof *t->key);
+    enum weir_status st = find_place(s, table, &place, err);
+    if (st == WEIR_OK && (!t->columns || !t->compared || !t->key ||
+                          !name_target(t, &place))) {
+        st = weir_fail(err, WEIR_RETRY, "%s: no memory", s->where);
+    }
     if (st == WEIR_OK) {
+        number_target(s, t);
         st = link_open(s, err);
     }
     if (st == WEIR_OK) {
         st = read_target(s, t, &place, err);
     }
     if (st != WEIR_OK) {
-        target_free(t);
+        target_free(s, t);
         return st;
     }
     *out = t;
@@ -454,10 +563,16 @@ target_new(struct sink *s, const struct weir_table *table, struct target **out,
 }
 
 void
-target_free(struct target *t)
+target_free(struct sink *s, struct target *t)
 {
     if (!t) {
         return;
+    }
+    for (struct target **p = &s->targets; *p; p = &(*p)->next) {
+        if (*p == t) {
+            *p = t->next;
+            break;
+        }
     }
     for (size_t i = 0; t->columns && i < t->table->ncolumns; i++) {
         free((char *)t->columns[i].data);
