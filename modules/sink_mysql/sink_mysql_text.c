@@ -104,6 +104,9 @@ text_bytes(struct text *t, struct weir_str s)
     text_quote(t, s);
 }
 
+/* The shortest form of the largest FLOAT is a little more than that is. */
+#define NEARLY_FLT_MAX 3.4e38
+
 /* An exponent makes it a DOUBLE for the server, not a DECIMAL of 65 digits.
  * All 17 digits of a FLOAT: it is compared as the double that it widens to. */
 static void
@@ -112,6 +115,7 @@ add_double(struct text *t, struct weir_instance *in,
 {
     char digits[40];
 
+    exact = exact || v->d > NEARLY_FLT_MAX || v->d < -NEARLY_FLT_MAX;
     if (exact && (c->facets & WEIR_FLOAT)) {
         snprintf(digits, sizeof digits, "%.16e", v->d);
         text_put(t, digits);

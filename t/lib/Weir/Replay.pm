@@ -54,7 +54,7 @@ sub copy_definitions
 sub tables_of
 {
     my ($db, $schema) = @_;
-    return map { $_->[0] } $db->rows("SELECT TABLE_NAME FROM information_schema.TABLES
+    return map { pack 'H*', $_->[0] } $db->rows("SELECT HEX(TABLE_NAME) FROM information_schema.TABLES
         WHERE TABLE_SCHEMA = '$schema' AND TABLE_TYPE LIKE '%BASE TABLE%' ORDER BY 1");
 }
 
@@ -64,7 +64,7 @@ sub wait_replayed
     my ($db, $target) = @_;
     my $ledger = 'SELECT COUNT(*), IFNULL(SUM(n), 0) FROM shop.ledger';
     my $want = join ' ', @{ ($db->rows($ledger))[0] };
-    Weir::wait_for("the target's ledger", 120, sub {
+    Weir::wait_for("the target's ledger", 60, sub {
         return join(' ', @{ ($target->rows($ledger))[0] }) eq $want;
     });
     return;
@@ -75,16 +75,21 @@ sub wait_replayed
 sub digest
 {
     my ($db, $schema, $table) = @_;
-    my @columns = $db->rows("SELECT COLUMN_NAME, DATA_TYPE FROM
-        information_schema.COLUMNS WHERE TABLE_SCHEMA = '$schema' AND
-        TABLE_NAME = '$table' ORDER BY COLUMN_NAME");
+    my $name = $table =~ s/'/''/gr;
+    my @columns = $db->rows("SELECT HEX(COLUMN_NAME), DATA_TYPE FROM
+        information_schema.COLUMNS WHERE TABLE_SCHEMA = '$schema' AND TABLE_NAME = '$name'
+        AND CAST(TABLE_NAME AS BINARY) = _binary'$name' ORDER BY CAST(COLUMN_NAME AS BINARY)");
     # HEX() of a number is of what it is as a BIGINT.
     my $all = join ', ', map {
-        $_->[1] =~ /float|double/ ? "IFNULL(CONCAT(`$_->[0]`), '-')"
-            : "IFNULL(HEX(`$_->[0]`), '-')"
+        my $column = quoted(pack 'H*', $_->[0]);
+        $_->[1] =~ /float|double|decimal/ ? "IFNULL(CONCAT($column * 1), '-')"
+            : $_->[1] =~ /enum|set/ ? "IFNULL(CONCAT(HEX($column), '/', $column + 0), '-')"
+            : "IFNULL(HEX($column), '-')"
     } @columns;
-    return join "\n", sort map { join ' ', @$_ } $db->rows("SELECT $all FROM $schema.`$table`");
+    return join "\n", sort map { join ' ', @$_ } $db->rows("SELECT $all FROM $schema." . quoted($table));
 }
+
+sub quoted { my ($name) = @_; return '`' . $name =~ s/`/``/gr . '`' }
 
 sub same_tables
 {
