@@ -166,7 +166,8 @@ mysql_batching(const void *conf, struct weir_batching *batching)
         c->transactions == TXN_MERGE ? WEIR_MERGE_TXN : WEIR_KEEP_TXN;
     batching->events = 5000;
     batching->bytes = 4 << 20;
-    batching->max_lanes = 64;
+    /* A part is committed without asking whose turn it is. */
+    batching->max_lanes = c->split ? 1 : 64;
 }
 
 /* ---- Life */
@@ -260,11 +261,24 @@ ended(struct sink *s, enum weir_status st)
     return st;
 }
 
+static void
+begin_anew(struct sink *s, uint64_t restores)
+{
+    link_close(s);
+    s->uncommitted = s->part.due = false;
+    s->restores = restores;
+}
+
 /* Connected; RETRY if what was written and not committed yet went down with an
  * earlier connection (one that was lost while a table was looked at). */
 static enum weir_status
 reach(struct sink *s, struct weir_err *err)
 {
+    const uint64_t restores = family_restores(s->family, false);
+
+    if (s->restores != restores) {
+        begin_anew(s, restores);
+    }
     if (s->uncommitted && !s->link.in_txn) {
         return weir_fail(err, WEIR_RETRY, "%s: the connection was lost within "
                          "a transaction", s->where);
@@ -366,8 +380,7 @@ mysql_restore(void *self, struct weir_str id, uint32_t slot,
     struct sink *s = self;
 
     (void)slot; /* by transaction there is one */
-    link_close(s);
-    s->uncommitted = s->part.due = false;
+    begin_anew(s, family_restores(s->family, true));
     enum weir_status st = link_open(s, err);
     if (st == WEIR_OK) {
         st = checkpoint_restore(s, id, err);

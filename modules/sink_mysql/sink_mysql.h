@@ -193,6 +193,9 @@ void     family_doubt(struct family *f, uint64_t owner);
 /* How many statements of the source were applied: what is known of the target's
  * keys is of that many. */
 uint64_t family_statements(struct family *f, bool one_more);
+/* How often one of them asked for the checkpoint: what others wrote before and
+ * did not commit is written anew behind it. */
+uint64_t family_restores(struct family *f, bool one_more);
 
 /* ---- sink_mysql_checkpoint.c.  None of these says REJECT. */
 enum weir_status checkpoint_prepare(struct sink *s, struct weir_err *err);
@@ -240,6 +243,7 @@ struct sink {
     struct family           *family;
     struct target           *targets;
     uint64_t                 owner; /* that the open transaction ends as */
+    uint64_t                 restores; /* that the open transaction is behind */
     struct part              part;
     bool                     uncommitted; /* a write() waits for commit() */
     unsigned                 warnings; /* that the session lets pass; 0: it is

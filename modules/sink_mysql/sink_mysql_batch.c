@@ -173,7 +173,7 @@ put_row(struct sink *s, const struct row *r, struct weir_err *err)
     if (st != WEIR_OK || hit > 0) {
         return st;
     }
-    if (!row_is_whole(r)) {
+    if (r->before && !row_is_whole(r)) {
         return refuse_missing(s, r, err);
     }
     plain.upsert = false;

@@ -14,7 +14,7 @@ struct family {
     unsigned       members;
     uint64_t       owner;
     bool           settled;
-    uint64_t       statements;
+    uint64_t       statements, restores;
     char           name[];
 };
 
@@ -95,6 +95,16 @@ family_statements(struct family *f, bool one_more)
     pthread_mutex_lock(&lock);
     f->statements += one_more;
     const uint64_t n = f->statements;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
+uint64_t
+family_restores(struct family *f, bool one_more)
+{
+    pthread_mutex_lock(&lock);
+    f->restores += one_more;
+    const uint64_t n = f->restores;
     pthread_mutex_unlock(&lock);
     return n;
 }

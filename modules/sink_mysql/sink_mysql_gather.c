@@ -238,7 +238,7 @@ put_one(struct sink *s, const struct row *r, struct weir_err *err)
 {
     int64_t hits;
 
-    if (r->upsert && (!row_is_whole(r) || (r->before && row_key_changed(r)))) {
+    if (r->upsert && r->before && (!row_is_whole(r) || row_key_changed(r))) {
         return weir_fail(err, WEIR_REJECT, "a row to be looked at singly");
     }
     row_update(s, r, &hits);
