@@ -407,6 +407,42 @@ read_foreign(struct sink *s, struct target *t, const struct place *p,
     return st;
 }
 
+/* What a cascade or a trigger writes is in no row of ours: who may be hit by
+ * one goes in line. */
+static void
+tell_line(struct sink *s, const char *what, struct weir_str database)
+{
+    struct conflict c = { .whole = true };
+
+    text_put(&c.name, what);
+    text_name(&c.name, database);
+    conflict_end(s, &c);
+    text_free(&c.name);
+}
+
+static enum weir_status
+read_cascades(struct sink *s, const struct place *p, uint64_t *n,
+              struct weir_err *err)
+{
+    struct result r;
+
+    s->sql.len = 0;
+    text_put(&s->sql, "SELECT COUNT(*) FROM "
+             "information_schema.REFERENTIAL_CONSTRAINTS WHERE (DELETE_RULE "
+             "NOT IN ('RESTRICT', 'NO ACTION') OR UPDATE_RULE NOT IN "
+             "('RESTRICT', 'NO ACTION')) AND (CONSTRAINT_SCHEMA = ");
+    text_quote(&s->sql, p->database);
+    text_put(&s->sql, " OR UNIQUE_CONSTRAINT_SCHEMA = ");
+    text_quote(&s->sql, p->database);
+    text_put(&s->sql, ")");
+    const enum weir_status st = ask(s, &r, err);
+    if (st == WEIR_OK) {
+        *n = result_next(&r) ? result_u64(&r, 0) : 0;
+        result_free(&r);
+    }
+    return st;
+}
+
 static enum weir_status
 read_triggers(struct sink *s, struct target *t, const struct place *p,
               uint64_t *n, struct weir_err *err)
@@ -456,14 +492,23 @@ read_keys(struct sink *s, struct target *t, const struct place *p, bool told,
 {
     const uint64_t   statements = family_statements(s->family, false);
     size_t           nkeys = 0, nforeign = 0;
-    uint64_t         ntriggers = 0;
+    uint64_t         ntriggers = 0, ncascades = 0;
     enum weir_status st = read_unique(s, t, p, told, &nkeys, err);
 
     if (st == WEIR_OK) {
         st = read_foreign(s, t, p, told, &nforeign, err);
     }
+    if (st == WEIR_OK && nforeign > 0) {
+        st = read_cascades(s, p, &ncascades, err);
+    }
     if (st == WEIR_OK) {
         st = read_triggers(s, t, p, &ntriggers, err);
+    }
+    if (st == WEIR_OK && ncascades > 0 && !told) {
+        tell_line(s, "cascades ", p->database);
+    }
+    if (st == WEIR_OK && ntriggers > 0 && !told) {
+        tell_line(s, "triggers ", p->database);
     }
     if (st == WEIR_OK) {
         t->upsert = t->single && nkeys == 1;

@@ -5,8 +5,8 @@ use strict;
 use warnings;
 use Exporter 'import';
 use Test::More;
-our @EXPORT = qw(replay_target replay_config copy_definitions wait_replayed
-    same_tables);
+our @EXPORT = qw(replay_target replay_config replay_sinks copy_definitions
+    wait_replayed same_tables);
 
 # WEIR_TARGET is `mariadb` (default) or `mysql`.
 sub replay_target
@@ -22,32 +22,43 @@ sub replay_target
 sub replay_config
 {
     my ($db, $target, $dir, %option) = @_;
-    my $mysql = $option{mysql} // '';
-    my $sink  = $option{sink}  // '';
+    return replay_sinks($db, $target,
+        copy => [ $option{sink} // '', $option{mysql} // '' ]);
+}
+
+# Sinks by name: the sink's own settings, and the module's.
+sub replay_sinks
+{
+    my ($db, $target, %sinks) = @_;
+    my $sinks = join '', map { <<"EOT" } sort keys %sinks;
+    sink $_ {
+        tables = {"shop.*"}
+        $sinks{$_}[0]
+        mysql { host = "127.0.0.1" port = @{[ $target->port ]} user = "replay"
+                password = "secret" $sinks{$_}[1] }
+    }
+EOT
     return <<"EOT";
 pipeline shop {
     source { mysql { host = "127.0.0.1" port = @{[ $db->port ]} user = "weir"
                      password = "secret" start = earliest } }
-    sink copy {
-        tables = {"shop.*"}
-        $sink
-        mysql { host = "127.0.0.1" port = @{[ $target->port ]} user = "replay"
-                password = "secret" $mysql }
-    }
+$sinks
 }
 EOT
 }
 
 sub copy_definitions
 {
-    my ($db, $target, $schema) = @_;
-    $target->do("CREATE DATABASE $schema CHARACTER SET utf8mb4");
+    my ($db, $target, $schema, $as) = @_;
+    $as //= $schema;
+    $target->do("CREATE DATABASE $as CHARACTER SET utf8mb4", 'SET foreign_key_checks = 0');
     for my $table (tables_of($db, $schema)) {
         my $sql = ($db->rows("SHOW CREATE TABLE $schema.`$table`"))[0][1];
         $sql =~ s/\\n/\n/g;
-        $sql =~ s/^CREATE TABLE /CREATE TABLE $schema./;
+        $sql =~ s/^CREATE TABLE /CREATE TABLE $as./;
         $target->do($sql);
     }
+    $target->do('SET foreign_key_checks = 1');
     return;
 }
 
@@ -61,9 +72,10 @@ sub tables_of
 # Until the ledger's last number is there.
 sub wait_replayed
 {
-    my ($db, $target) = @_;
+    my ($db, $target, $as) = @_;
     my $ledger = 'SELECT COUNT(*), IFNULL(SUM(n), 0) FROM shop.ledger';
     my $want = join ' ', @{ ($db->rows($ledger))[0] };
+    $ledger =~ s/shop/$as/ if $as;
     Weir::wait_for("the target's ledger", 60, sub {
         return join(' ', @{ ($target->rows($ledger))[0] }) eq $want;
     });
@@ -93,10 +105,11 @@ sub quoted { my ($name) = @_; return '`' . $name =~ s/`/``/gr . '`' }
 
 sub same_tables
 {
-    my ($db, $target, $schema, $when) = @_;
+    my ($db, $target, $schema, $when, $as) = @_;
+    $as //= $schema;
     for my $table (tables_of($db, $schema)) {
-        my ($want, $have) = map { digest($_, $schema, $table) } $db, $target;
-        ok($want eq $have, "$schema.$table is the same $when") or show_difference($want, $have);
+        my ($want, $have) = (digest($db, $schema, $table), digest($target, $as, $table));
+        ok($want eq $have, "$as.$table is the same $when") or show_difference($want, $have);
     }
     return;
 }
