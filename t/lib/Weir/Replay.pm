@@ -56,6 +56,7 @@ sub copy_definitions
         my $sql = ($db->rows("SHOW CREATE TABLE $schema.`$table`"))[0][1];
         $sql =~ s/\\n/\n/g;
         $sql =~ s/^CREATE TABLE /CREATE TABLE $as./;
+        $sql =~ s/utf8mb4_0900_ai_ci/utf8mb4_general_ci/g;    # MariaDB has none
         $target->do($sql);
     }
     $target->do('SET foreign_key_checks = 1');
