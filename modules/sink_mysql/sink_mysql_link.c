@@ -244,7 +244,7 @@ pin_session(struct sink *s, struct weir_err *err)
 
     sql->len = 0;
     text_put(sql, "SET SESSION sql_mode = '" STRICT_MODES "', time_zone = '+00:00', autocommit = 1, "
-             "innodb_lock_wait_timeout = 10, unique_checks = 1, "
+             "innodb_lock_wait_timeout = 5, unique_checks = 1, "
              "sql_safe_updates = 0, foreign_key_checks = ");
     text_put(sql, s->conf->foreign_keys ? "1" : "0");
     if (!s->conf->log_bin) {
