@@ -106,21 +106,22 @@ check_name(const char *name, const struct weir_template *t,
                            "may stand here", name);
 }
 
+/* One name and nothing else; that it is the right one, table() sees. */
 static bool
-is_text(const struct weir_template *t, const char *text)
+is_one_name(const struct weir_template *t)
 {
-    char   glob[64];
+    char   glob[8];
     size_t literal;
 
     const size_t len = weir_template_glob(t, NULL, glob, sizeof glob, &literal);
-    return len == strlen(text) && memcmp(glob, text, len) == 0;
+    return len == 2 && glob[0] == '\\' && glob[1] == '?';
 }
 
 /* Names stand within statements, and statements carry no mark. */
 static enum weir_status
 check_apply(const struct mysql_conf *c, struct weir_err *err)
 {
-    if (!is_text(c->database, "{database}") || !is_text(c->table, "{table}")) {
+    if (!is_one_name(c->database) || !is_one_name(c->table)) {
         return weir_fail(err, WEIR_FATAL, "ddl = apply: the statements say the "
                          "source's names, so leave database and table as they "
                          "are by default, or say ddl = stop");

@@ -88,7 +88,9 @@ enter(struct sink *s, const struct weir_ddl *d, struct weir_err *err)
         text_name(sql, d->schema);
         st = link_run(s, "USE", (struct weir_str){ sql->data, sql->len }, NULL,
                       err);
-        if (st != WEIR_OK) {
+        /* Of CREATE DATABASE it is the one that comes. */
+        if (st != WEIR_OK && !(st == WEIR_REJECT &&
+                               mysql_errno(s->link.mysql) == ER_BAD_DB_ERROR)) {
             return st;
         }
     }
@@ -174,7 +176,9 @@ apply(struct sink *s, struct weir_batch *b, struct weir_err *err)
     link_close(s);
     if (st == WEIR_REJECT) {
         const struct weir_err why = *err;
-        return refuse(s, ev->ddl, why.text, err);
+        return weir_fail(err, st, "%.250s; the statement is: %.*s", why.text,
+                         ev->ddl->text.len < 250 ? (int)ev->ddl->text.len : 250,
+                         ev->ddl->text.data);
     }
     return st == WEIR_OK ? link_open(s, err) : st;
 }

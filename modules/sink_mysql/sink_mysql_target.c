@@ -10,6 +10,12 @@
 
 /* ---- Names */
 
+static bool
+same_name(struct weir_str a, struct weir_str b)
+{
+    return a.len == b.len && strncasecmp(a.data, b.data, a.len) == 0;
+}
+
 /* {database} and {table} are all that these templates may hold (checked), so
  * that a glob without a star is the text itself. */
 static enum weir_status
@@ -49,6 +55,13 @@ find_place(const struct sink *s, const struct weir_table *table,
         st = expand_name(s->conf->table, table, p->table_text,
                          sizeof p->table_text, &p->table, err);
     }
+    if (st == WEIR_OK && s->conf->ddl == DDL_APPLY &&
+        !(same_name(p->database, table->schema) &&
+          same_name(p->table, table->name))) {
+        st = weir_fail(err, WEIR_REJECT, "ddl = apply: statements go to %.*s.%.*s"
+                       ", and database and table say another place",
+                       STR_ARG(table->schema), STR_ARG(table->name));
+    }
     return st;
 }
 
@@ -87,12 +100,6 @@ ask(struct sink *s, struct result *r, struct weir_err *err)
 }
 
 /* ---- Columns */
-
-static bool
-same_name(struct weir_str a, struct weir_str b)
-{
-    return a.len == b.len && strncasecmp(a.data, b.data, a.len) == 0;
-}
 
 static size_t
 find_column(const struct weir_table *table, struct weir_str name)
