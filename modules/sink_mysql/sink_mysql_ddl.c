@@ -153,6 +153,26 @@ run_statement(struct sink *s, const struct weir_ddl *d, struct weir_err *err)
                          : st;
 }
 
+/* With its note: "exists already" would else be taken for done, next time. */
+static enum weir_status
+refuse_noted(struct sink *s, struct weir_batch *b, struct weir_err *err)
+{
+    const struct weir_ddl *d = b->events[0]->ddl;
+    const struct weir_err  why = *err;
+    bool                   again;
+    enum weir_status       st = link_open(s, err);
+
+    if (st == WEIR_OK) {
+        st = checkpoint_intend(s, &b->checkpoint, 0, &again, err);
+    }
+    return st == WEIR_OK
+               ? weir_fail(err, WEIR_REJECT,
+                           "%.250s; the statement is: %.*s", why.text,
+                           d->text.len < 250 ? (int)d->text.len : 250,
+                           d->text.data)
+               : st;
+}
+
 static enum weir_status
 apply(struct sink *s, struct weir_batch *b, struct weir_err *err)
 {
@@ -175,10 +195,7 @@ apply(struct sink *s, struct weir_batch *b, struct weir_err *err)
     /* The session was the statement's: rows need their own. */
     link_close(s);
     if (st == WEIR_REJECT) {
-        const struct weir_err why = *err;
-        return weir_fail(err, st, "%.250s; the statement is: %.*s", why.text,
-                         ev->ddl->text.len < 250 ? (int)ev->ddl->text.len : 250,
-                         ev->ddl->text.data);
+        return refuse_noted(s, b, err);
     }
     return st == WEIR_OK ? link_open(s, err) : st;
 }
