@@ -80,6 +80,28 @@ void             target_free(struct sink *s, struct target *t);
 enum weir_status target_refresh(struct sink *s, struct target *t,
                                 struct weir_err *err);
 
+struct place { /* the target's name, unquoted */
+    char            database_text[600], table_text[600];
+    struct weir_str database, table;
+};
+/* Into s->sql: "PREFIXcolumn = name", and "..." for both names of a table. */
+void place_name(const struct sink *s, struct text *sql, const char *prefix,
+                const char *column, struct weir_str name);
+void place_where(struct sink *s, const char *prefix, const struct place *p);
+/* Asks information_schema what is in s->sql. */
+struct result;
+enum weir_status place_ask(struct sink *s, struct result *r,
+                           struct weir_err *err);
+bool name_same(struct weir_str a, struct weir_str b);
+/* The column of that name, or WEIR_NONE. */
+size_t name_column(const struct weir_table *table, struct weir_str name);
+
+/* ---- sink_mysql_keys.c: sets single, upsert, alone.  `told`: weir_conflict()
+ * was called before; it may be in table() only. */
+enum weir_status keys_read(struct sink *s, struct target *t,
+                           const struct place *p, bool told,
+                           struct weir_err *err);
+
 /* ---- sink_mysql_link.c: the connection */
 struct link {
     MYSQL   *mysql; /* NULL: not connected */
