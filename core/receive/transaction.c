@@ -191,7 +191,8 @@ transaction_rows(struct receiver *r, const struct binlog_event *ev,
     struct known_table *t = tables_find(r, id);
 
     if (r->txn.skip || r->txn.left_out || (t && !t->wanted)) {
-        return !r->txn.skip && r->txn.xa ? xa_left_out(r, t, err) : WEIR_OK;
+        return !r->txn.skip && r->txn.xa && t ? xa_left_out(r, t, err)
+                                                : WEIR_OK;
     }
     if (!t) {
         /* 0x00ffffff without rows only says that a statement has ended. */
