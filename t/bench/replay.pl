@@ -155,6 +155,7 @@ sub weir
         my ($exit, $text) = $weir->ctl('status', '--json');
         return index($text, $end_gtid) >= 0;
     });
+    die "weir wrote before the clock began\n" if $target->value('SELECT COUNT(*) FROM shop.t0');
     my $begin = time;
     $weir->ctl('resume', 'shop/copy');
     Weir::wait_for('weir has written', 600, sub { $target->value($last) });
