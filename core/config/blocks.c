@@ -105,6 +105,9 @@ static const struct weir_directive relay_directives[] = {
     WEIR_LIST(R, tables,
         .help = "globs of database.table that are kept; else those of all "
                 "sinks"),
+    WEIR_LIST(R, leave_out,
+        .help = "globs of database.table: a transaction that begins with a row "
+                "of one is left out, as what another weir wrote there"),
     WEIR_END
 };
 

@@ -77,6 +77,7 @@ struct conf_relay { /* the block `relay` */
     int64_t          schema_wait_ms;
     struct weir_list assume_current_schema; /* globs */
     struct weir_list tables; /* none: the union of the sinks' */
+    struct weir_list leave_out; /* transactions that begin there */
 };
 
 struct conf_pipeline {

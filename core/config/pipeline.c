@@ -403,6 +403,7 @@ build_relay(struct build *b, const struct block *block,
                "segment: size has to hold two segments at least");
     }
     check_globs(b, relay, &p->relay.tables);
+    check_globs(b, relay, &p->relay.leave_out);
 }
 
 void

@@ -50,6 +50,7 @@ struct aside {
     struct aside_table  dead;
     bool                alarmed;
     bool                applying; /* a side log: what is refused stays there */
+    uint64_t            row_frame; /* of the record then, in the relay */
 };
 void aside_forget(struct deliverer *d, struct aside_table *t);
 void aside_show(const struct deliverer *d);

@@ -87,6 +87,7 @@ add_rows(struct pass *p, const struct side_record *r, const struct frame *f,
     const uint64_t table = read_le(&in, 8);
     read_le(&in, 8);
     const uint8_t *header = read_bytes(&in, BINLOG_HEADER);
+    d->aside->row_frame = r->frame;
     enum weir_status st = view_of_frame(d, table, &v, err);
     if (st == WEIR_OK && v->refused) {
         *err = *v->refused;
@@ -446,6 +447,9 @@ replay(struct deliverer *d, const struct dead_list *list, uint64_t *taken,
 
     enum weir_status st = begin(&p, d, &d->aside->dead, err);
     p.done = 0; /* each for itself: `handled` */
+    /* What a start sends again comes behind it, and in its order. */
+    p.limit = p.found.next;
+    p.limit_row = p.found.next_row;
     p.dead = list;
     d->aside->applying = true;
     st = st == WEIR_OK ? run(&p, err) : st;

@@ -36,8 +36,7 @@ struct sidelog {
     struct relay *relay;
     uint64_t      segment, bytes, rows;
     struct copied head, body;
-    struct buf    table; /* its payload, as put last */
-    uint64_t      table_at;
+    uint64_t      table_from, table_at; /* in the relay, and here */
     bool          unsettled;
     uint64_t      first; /* frame */
     uint32_t      first_row;
@@ -250,7 +249,6 @@ sidelog_close(struct sidelog **pointer)
     }
     relay_close(&s->relay, true, &ignored);
     buf_free(&s->names);
-    buf_free(&s->table);
     free(s->seen);
     free(s->dir);
     free(s);
@@ -298,13 +296,13 @@ put_head(struct sidelog *s, const struct frame *head, struct weir_err *err)
 static enum weir_status
 put_table(struct sidelog *s, const struct frame *table, struct weir_err *err)
 {
-    if (!table || (s->table_at &&
-                   str_eq(buf_view(&s->table), table->payload))) {
+    /* Not by what it says: names may be given to one frame and not to the next
+     * that is like it. */
+    if (!table || (s->table_at && s->table_from == table->offset)) {
         return WEIR_OK;
     }
     s->body.from = 0;
-    s->table.len = 0;
-    buf_str(&s->table, table->payload);
+    s->table_from = table->offset;
     return put_frame(s, FRAME_TABLE, table->payload, &s->table_at, err);
 }
 

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "deliver/aside.h"
 #include "schema/given.h"
 
 enum { SPARE_VIEWS = 1024 };
@@ -542,9 +543,12 @@ with_names(const struct deliverer *d, const struct frame *f, struct arena *a,
         t.names_known || !view_routed(d, t.map.schema, t.map.name)) {
         return WEIR_OK;
     }
+    /* Put aside, it stands elsewhere; a row behind it is in the same stretch. */
+    const uint64_t at = d->aside && d->aside->applying ? d->aside->row_frame
+                                                       : f->offset;
     const enum weir_status st = given_read(a, d->given_path, &list, err);
     if (st == WEIR_OK) {
-        given_payload(a, list, f->payload, f->offset, out);
+        given_payload(a, list, f->payload, at, out);
     }
     return st;
 }

@@ -30,6 +30,7 @@ struct known_definition {
 struct known_table {
     uint64_t  id;
     bool      used, wanted;
+    bool      mark; /* a transaction that begins with it is left out */
     struct buf body;    /* of the TABLE_MAP, to see it change */
     struct buf payload; /* of its table frame; empty until it is needed */
     uint64_t  segment, frame; /* where its table frame stands, if segment is
@@ -41,6 +42,8 @@ struct transaction {
     bool     open;    /* between GTID or BEGIN and its end */
     bool     begun;   /* rows and statements may follow until COMMIT */
     bool     skip;    /* executed before */
+    bool     mapped;  /* its first table is known */
+    bool     left_out; /* which is a mark: nothing of it is kept */
     bool     written; /* has frames in the relay */
     bool     xa; /* a group that ends with XA PREPARE: xa.h */
     char     gtid[96];

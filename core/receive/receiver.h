@@ -19,6 +19,7 @@
 
 struct receiver_settings {
     struct weir_list    kept; /* globs of database.table; none: all */
+    struct weir_list    left_out; /* globs: transactions that begin there */
     struct weir_list    assumed; /* globs, whose definitions need no proof */
     int64_t             max_event;        /* bytes, inflated */
     int64_t             max_transaction;  /* of XA; 0: what the disk has */

@@ -122,6 +122,23 @@ text_of(struct weir_str s)
     return p;
 }
 
+static bool
+is_mark(const struct receiver *r, struct weir_str schema, struct weir_str name)
+{
+    return r->set.left_out.n > 0 &&
+           list_has(&r->set.left_out, schema, name);
+}
+
+/* A mark is the first thing that is written in a transaction, or it is none. */
+static void
+note_first(struct receiver *r, const struct known_table *t)
+{
+    if (!r->txn.mapped) {
+        r->txn.mapped = true;
+        r->txn.left_out = t->mark;
+    }
+}
+
 enum weir_status
 tables_map(struct receiver *r, const struct binlog_event *ev,
            struct weir_err *err)
@@ -135,6 +152,7 @@ tables_map(struct receiver *r, const struct binlog_event *ev,
     struct known_table *t = tables_find(r, id);
     if (t && t->body.len == ev->body_len &&
         memcmp(t->body.data, ev->body, ev->body_len) == 0) {
+        note_first(r, t);
         return WEIR_OK; /* as most are: one comes before each statement */
     }
     const enum weir_status st =
@@ -158,10 +176,12 @@ tables_map(struct receiver *r, const struct binlog_event *ev,
                                .schema = text_of(map.schema),
                                .name = text_of(map.name),
                                .wanted =
-                                   tables_kept(r, map.schema, map.name) };
+                                   tables_kept(r, map.schema, map.name),
+                               .mark = is_mark(r, map.schema, map.name) };
     if (t->wanted) {
         buf_add(&t->body, ev->body, ev->body_len);
     }
+    note_first(r, t);
     return WEIR_OK;
 }
 

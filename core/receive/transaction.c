@@ -190,8 +190,9 @@ transaction_rows(struct receiver *r, const struct binlog_event *ev,
     const uint64_t      id = binlog_table_id(ev->body, ev->body_len);
     struct known_table *t = tables_find(r, id);
 
-    if (r->txn.skip || (t && !t->wanted)) {
-        return !r->txn.skip && r->txn.xa ? xa_left_out(r, t, err) : WEIR_OK;
+    if (r->txn.skip || r->txn.left_out || (t && !t->wanted)) {
+        return !r->txn.skip && r->txn.xa && t ? xa_left_out(r, t, err)
+                                                : WEIR_OK;
     }
     if (!t) {
         /* 0x00ffffff without rows only says that a statement has ended. */

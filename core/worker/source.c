@@ -280,6 +280,7 @@ begin(struct source_worker *s, struct weir_err *err)
     const struct conf_pipeline    *p = s->w.pipeline;
     const struct receiver_settings settings = {
         .kept = p->tables_kept,
+        .left_out = p->relay.leave_out,
         .assumed = p->relay.assume_current_schema,
         .max_event = p->relay.max_event,
         .max_transaction = p->relay.max_transaction,

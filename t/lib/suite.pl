@@ -67,6 +67,14 @@ my @search_servers =
     qw(opensearch-2.19 opensearch-3.4 elasticsearch-7.17 elasticsearch-8.19);
 my (%fetched, @table);
 
+# The mysql sink: on MariaDB into MariaDB all of t/live/mysql-sink*.t is among the
+# live tests; of the other pairs these, and in a long run all.
+my %replayed = (
+    'mysql mysql'   => [qw(types load two-way ddl)],
+    'mysql mariadb' => [qw(types)],
+    'mariadb mysql' => [qw(types load)],
+);
+
 # Quickest first; `in` says which of quick, live, long and all it belongs to.
 my @steps = (
     [ 'gcc-build', 'all quick live servers long bench', sub { build('gcc') } ],
@@ -81,6 +89,7 @@ my @steps = (
     (map { my @row = @$_; [ $row[0], 'servers', sub { matrix(@row) } ] } @matrix),
     (map { my $name = $_; [ $name, 'servers', sub { on_search($name) } ] }
         @search_servers),
+    [ 'live-replay', 'all live long', \&live_replay ],
     [ 'contract', 'all live long', sub { tests('gcc', @contract) } ],
     [ 'reload', 'all live long', sub { tests('gcc', 't/reload') } ],
     [ 'fault', 'all live long', sub { tests('gcc', 't/fault') } ],
@@ -344,6 +353,19 @@ sub version_of
     }
     local $ENV{PATH} = "$ENV{PATH}:/usr/sbin";
     return `$run --no-defaults --version 2>/dev/null` =~ /Ver (\S+)/ ? $1 : 'of no version';
+}
+
+sub live_replay
+{
+    my $fine = 1;
+    for my $pair (sort keys %replayed) {
+        local ($ENV{WEIR_SERVER}, $ENV{WEIR_TARGET}) = split ' ', $pair;
+        my @files = $long
+            ? map { substr $_, length "$source/" } glob "$source/t/live/mysql-sink*.t"
+            : map { "t/live/mysql-sink-$_.t" } @{ $replayed{$pair} };
+        $fine &= tests('gcc', @files);
+    }
+    return $fine;
 }
 
 sub wanted_file

@@ -130,7 +130,7 @@ $search->start;
 arrives('what came meanwhile', sub { $search->count('odd') == 1 });
 
 # ---- A mapping that refuses a row
-$t->expect_log(qr{shop/conflict: stopped: .*parsing_exception});
+$t->expect_log(qr{shop/conflict: table shop\.odd is parked: .*parsing_exception});
 $search->ask('PUT', '/conflict', { mappings => { properties => { id => { type => 'date',
     format => 'yyyy-MM-dd' } } } });
 is($search->{status}, 200, 'an index with a mapping of its own');
@@ -140,14 +140,13 @@ my ($exit, $said) = $weir->reload("$head $sinks $odd $conflict }");
 is($exit, 0, 'a sink more') or diag $said;
 $weir->wait_state('conflict', 'running');
 $db->do("INSERT INTO shop.odd VALUES ('no date', 4)");
-my $why = $weir->wait_state('conflict', 'stopped');
+my $why = $weir->wait_log(qr{ error .*shop/conflict: table shop\.odd is parked});
 like($why, qr/shop\.odd, row of version \d+.*parsing_exception: .*failed to parse field \[id\]/,
     'the row is named, with the reason of the server');
 unlike($why, qr/Preview/, 'and not its values');
 arrives('the other sink has it', sub { $search->document('odd', 'no date') });
 $search->ask('DELETE', '/conflict');
-($exit, $said) = $weir->reload;
-$weir->stop;
-$weir->start;
+($exit, $said) = $weir->ctl('park', 'resume', 'conflict', 'shop.odd');
+is($exit, 0, 'the table is resumed') or diag $said;
 arrives('the mapping is mended', sub { $search->document('conflict', 'no date') });
 $t->done;

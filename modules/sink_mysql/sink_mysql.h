@@ -1,0 +1,277 @@
+/*
+ * sink_mysql.h - what the files of this module share: an instance, its
+ * connection, a target table, and SQL text.  The target's answers are hostile:
+ * cells may be NULL or missing.
+ */
+#ifndef SINK_MYSQL_H
+#define SINK_MYSQL_H
+
+#include <weir/module.h>
+
+#include <mysql.h>
+
+#define STR_ARG(s) (int)(s).len, (s).data /* for "%.*s" */
+
+#define SESSION_MODES \
+    "NO_BACKSLASH_ESCAPES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES," \
+    "NO_ENGINE_SUBSTITUTION"
+#define STRICT_MODES SESSION_MODES ",STRICT_ALL_TABLES"
+
+enum tls { TLS_OFF, TLS_ON, TLS_VERIFY };
+enum { TXN_KEEP, TXN_MERGE };
+enum { CONFLICT_STRICT, CONFLICT_IDEMPOTENT };
+enum { COLUMNS_ALL, COLUMNS_MATCHING };
+enum { DDL_STOP, DDL_APPLY, DDL_IGNORE };
+
+struct mysql_conf {
+    const char *host, *socket, *user, *password, *password_file;
+    const char *tls_ca, *tls_cert, *tls_key, *checkpoint;
+    int64_t     port, tls, transactions, conflict, columns, ddl;
+    int64_t     connect_timeout, timeout;
+    bool        split, log_bin, foreign_keys, two_way;
+    const struct weir_template *database, *table;
+};
+
+/* ---- sink_mysql_text.c: SQL being written.  One that finds no memory says so
+ * when it is sent, not at each byte. */
+struct text {
+    char  *data;
+    size_t len, room;
+    bool   failed;
+};
+void text_free(struct text *t);
+void text_add(struct text *t, const char *data, size_t len);
+void text_put(struct text *t, const char *literal);
+void text_u64(struct text *t, uint64_t n);
+/* `name`, with its backticks doubled: the only way a name gets into SQL. */
+void text_name(struct text *t, struct weir_str name);
+/* 'text' as it is under NO_BACKSLASH_ESCAPES; bytes with _binary before it. */
+void text_quote(struct text *t, struct weir_str s);
+void text_bytes(struct text *t, struct weir_str s);
+/* A value as a literal; `exact`: as it compares with what is stored, which
+ * matters for FLOAT. */
+void text_value(struct text *t, struct weir_instance *in,
+                const struct weir_column *c, const struct weir_value *v,
+                bool exact);
+
+/* ---- sink_mysql_target.c: a table of the source and the one it goes to */
+struct target {
+    const struct weir_table *table;
+    struct weir_str          name;     /* `database`.`table`, quoted */
+    struct weir_str         *columns;  /* of each column, quoted; no data: it
+                                          isn't written */
+    bool                    *compared; /* strict: its value before is, too */
+    uint32_t                *key, nkey; /* how a row is found; 0: by all */
+    bool upsert; /* its key is its only one: ON DUPLICATE KEY hits that row */
+    bool single; /* one of its unique keys is how rows are found */
+    bool alone;  /* and nothing ties it to other rows: their order is free */
+    uint32_t id; /* of this instance's targets, from 1: goes by the name, since
+                    several tables of the source may go to one */
+    uint64_t        statements; /* that had been applied when it was read */
+    struct target  *next;
+};
+
+struct sink;
+/* Looks the target up.  REJECT: it is missing, or lacks a column. */
+enum weir_status target_new(struct sink *s, const struct weir_table *table,
+                            struct target **out, struct weir_err *err);
+void             target_free(struct sink *s, struct target *t);
+/* Reads its keys again: a statement may have changed them. */
+enum weir_status target_refresh(struct sink *s, struct target *t,
+                                struct weir_err *err);
+
+struct place { /* the target's name, unquoted */
+    char            database_text[600], table_text[600];
+    struct weir_str database, table;
+};
+/* Into s->sql: "PREFIXcolumn = name", and "..." for both names of a table. */
+void place_name(const struct sink *s, struct text *sql, const char *prefix,
+                const char *column, struct weir_str name);
+void place_where(struct sink *s, const char *prefix, const struct place *p);
+/* Asks information_schema what is in s->sql. */
+struct result;
+enum weir_status place_ask(struct sink *s, struct result *r,
+                           struct weir_err *err);
+bool name_same(struct weir_str a, struct weir_str b);
+/* The column of that name, or WEIR_NONE. */
+size_t name_column(const struct weir_table *table, struct weir_str name);
+
+/* ---- sink_mysql_keys.c: sets single, upsert, alone.  `told`: weir_conflict()
+ * was called before; it may be in table() only. */
+enum weir_status keys_read(struct sink *s, struct target *t,
+                           const struct place *p, bool told,
+                           struct weir_err *err);
+
+/* ---- sink_mysql_link.c: the connection */
+struct link {
+    MYSQL   *mysql; /* NULL: not connected */
+    bool     mariadb, in_txn;
+    bool     exact_names; /* "T" and "t" are two tables */
+    uint64_t max_packet;
+};
+
+struct result { /* of a query; a row at a time */
+    MYSQL_RES     *res;
+    MYSQL_ROW      row;
+    unsigned long *lengths;
+    unsigned       ncells;
+};
+
+enum weir_status link_open(struct sink *s, struct weir_err *err);
+/* A connection of its own for a statement that may take a day; to be closed
+ * behind it. */
+enum weir_status link_open_patient(struct sink *s, struct weir_err *err);
+void             link_close(struct sink *s);
+/* What the library's last error means; `what` was tried.  Closes a connection
+ * that is of no use any more. */
+enum weir_status link_fail(struct sink *s, const char *what,
+                           struct weir_err *err);
+/* One statement without a result; its rows, where `rows` is given. */
+enum weir_status link_run(struct sink *s, const char *what, struct weir_str sql,
+                          uint64_t *rows, struct weir_err *err);
+enum weir_status link_query(struct sink *s, const char *what,
+                            struct weir_str sql, struct result *out,
+                            struct weir_err *err);
+bool            result_next(struct result *r);
+struct weir_str result_str(const struct result *r, unsigned cell);
+uint64_t        result_u64(const struct result *r, unsigned cell);
+void            result_free(struct result *r);
+
+/* ---- sink_mysql_script.c: many statements, sent together while more are
+ * written; how many rows each has to hit is checked. */
+enum { ANY_ROWS = -1 };
+struct expected {
+    int64_t *rows; /* of each statement */
+    size_t   n, room;
+};
+struct script {
+    struct text     text; /* what was not sent yet */
+    size_t          begin; /* of the statement at work */
+    struct expected waiting, flying; /* not sent; sent and not answered */
+};
+void script_clear(struct script *sc);
+void script_free(struct script *sc);
+/* Bytes after which a statement should end. */
+size_t script_limit(const struct sink *s);
+/* Ends the statement that was written into script.text, and sends what has
+ * become much.  REJECT: the target refused a statement, or one hit another
+ * number of rows; which one is not said. */
+enum weir_status script_end(struct sink *s, int64_t rows, struct weir_err *err);
+/* Until all is answered. */
+enum weir_status script_flush(struct sink *s, struct weir_err *err);
+/* Sends no more, since `why`; gives that, or what is worse. */
+enum weir_status script_cancel(struct sink *s, enum weir_status why,
+                               struct weir_err *err);
+
+/* ---- sink_mysql_rows.c: statements that write rows */
+struct row { /* what becomes of one row */
+    const struct target     *t;
+    const struct weir_value *before, *after; /* NULL: wasn't, or isn't, there */
+    bool                     upsert; /* may be there already, or be missing */
+};
+/* Adds one statement for as many of the rows as fit: all are inserted, or all
+ * are deleted.  Gives their number. */
+size_t rows_insert(struct sink *s, const struct row *rows, size_t n,
+                   int64_t *hits);
+size_t rows_delete(struct sink *s, const struct row *rows, size_t n,
+                   int64_t *hits);
+/* May go into one INSERT. */
+bool rows_alike(const struct row *a, const struct row *b);
+/* Is the whole row known, so that it may be inserted? */
+bool row_is_whole(const struct row *r);
+bool row_key_changed(const struct row *r);
+/* How many of its values only a session that isn't strict can write. */
+unsigned row_odd_enums(const struct row *r);
+void row_update(struct sink *s, const struct row *r, int64_t *hits);
+/* Behind an UPDATE of the row that may not have hit. */
+void row_insert_missing(struct sink *s, const struct row *r, int64_t *hits);
+/* "id=7, name='x'", for a message. */
+void row_show(struct sink *s, const struct target *t,
+              const struct weir_value *image, struct text *out);
+
+/* ---- sink_mysql_batch.c: rows one by one, which says what is wrong with each;
+ * sink_mysql_gather.c: gathered, which is faster and only says that it failed */
+struct gather;
+struct gather *gather_new(void); /* NULL: no memory */
+void           gather_free(struct gather *g);
+enum weir_status gather_write(struct sink *s, struct weir_batch *b,
+                              struct weir_err *err);
+struct row row_of_event(const struct sink *s, const struct weir_batch *b,
+                        size_t i);
+/* OK, with verdicts for what was refused; RETRY and the like: nothing of it
+ * stays. */
+enum weir_status batch_write(struct sink *s, struct weir_batch *b,
+                             struct weir_err *err);
+
+/* ---- sink_mysql_family.c: the lanes of one sink, by its name */
+struct family;
+struct family *family_join(const char *name); /* NULL: no memory */
+void           family_leave(struct family *f);
+/* Who may move the checkpoint: a number that it was taken over with.  0: nobody
+ * of this family, or a COMMIT of that one was not answered. */
+uint64_t family_owner(struct family *f);
+void     family_own(struct family *f, uint64_t owner);
+void     family_doubt(struct family *f, uint64_t owner);
+/* How many statements of the source were applied: what is known of the target's
+ * keys is of that many. */
+uint64_t family_statements(struct family *f, bool one_more);
+/* How often one of them asked for the checkpoint: what others wrote before and
+ * did not commit is written anew behind it. */
+uint64_t family_restores(struct family *f, bool one_more);
+
+/* ---- sink_mysql_checkpoint.c.  None of these says REJECT. */
+enum weir_status checkpoint_prepare(struct sink *s, struct weir_err *err);
+enum weir_status checkpoint_restore(struct sink *s, struct weir_str id,
+                                    struct weir_err *err);
+/* Begins a transaction, with the mark that tells it from others' if wanted. */
+enum weir_status checkpoint_begin(struct sink *s,
+                                  const struct weir_checkpoint *cp,
+                                  struct weir_err *err);
+/* Stores it and commits, or nothing of both. */
+enum weir_status checkpoint_commit(struct sink *s,
+                                   const struct weir_checkpoint *cp,
+                                   struct weir_err *err);
+enum weir_status checkpoint_forget(struct sink *s, struct weir_str id,
+                                   uint32_t slot, struct weir_err *err);
+/* Notes which statement (a number that stands for it) is about to be run
+ * outside of transactions; *again: it was noted before, so it may have been
+ * run.  Fails if the checkpoint is somebody else's. */
+enum weir_status checkpoint_intend(struct sink *s,
+                                   const struct weir_checkpoint *cp,
+                                   uint64_t what, bool *again,
+                                   struct weir_err *err);
+
+/* ---- sink_mysql_ddl.c: a batch of one statement, or TRUNCATE */
+enum weir_status ddl_write(struct sink *s, struct weir_batch *b,
+                           struct weir_err *err);
+
+/* ---- An instance */
+struct part { /* split: of a transaction, written and to be committed before
+                 more of it is: by then it is known what became of refusals */
+    bool        due;
+    uint32_t    slot;
+    uint64_t    epoch;
+    struct text id, data;
+};
+struct sink {
+    struct weir_instance    *in;
+    const struct mysql_conf *conf;
+    struct link              link;
+    char                     where[300]; /* "db2:3306", for messages */
+    struct text              store, mark; /* our tables, quoted */
+    struct text              sql;        /* a statement of our own at work */
+    struct script            script;
+    struct gather           *gather;
+    struct family           *family;
+    struct target           *targets;
+    uint64_t                 owner; /* that the open transaction ends as */
+    uint64_t                 restores; /* that the open transaction is behind */
+    struct part              part;
+    bool                     uncommitted; /* a write() waits for commit() */
+    unsigned                 warnings; /* that the session lets pass; 0: it is
+                                          strict */
+    bool                     unverified; /* said that nobody is verified */
+    uint32_t                 ntargets;
+};
+
+#endif

@@ -1,0 +1,369 @@
+/*
+ * sink_mysql_gather.c - the rows of a batch as few statements.  A row that is
+ * touched many times is written once, and rows of one table are written kind by
+ * kind, where nothing ties them to others (target.alone: one key, no foreign
+ * keys, no triggers); all others in their order.  What doesn't fit this way is
+ * left to sink_mysql_batch.c, by REJECT.
+ */
+#include "sink_mysql.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { KIND_DELETE, KIND_UPDATE, KIND_INSERT, KIND_NOTHING };
+
+struct entry { /* one row: what was there before the batch, and is after it */
+    struct row      row;
+    struct weir_str key;
+    uint64_t        hash;
+    uint32_t        place; /* among the batch's events */
+    enum kind       kind;
+};
+
+struct gather {
+    struct entry *entries; /* of tables that stand alone */
+    size_t        n, room;
+    uint32_t     *slots; /* their number, by hash; 0: empty */
+    size_t        nslots;
+    struct row   *fixed; /* the others, in order */
+    size_t        nfixed, fixed_room;
+    struct row   *run; /* rows of one statement */
+    size_t        run_room;
+    struct text   key;
+};
+
+struct gather *
+gather_new(void)
+{
+    return calloc(1, sizeof(struct gather));
+}
+
+void
+gather_free(struct gather *g)
+{
+    if (g) {
+        free(g->entries);
+        free(g->slots);
+        free(g->fixed);
+        free(g->run);
+        text_free(&g->key);
+        free(g);
+    }
+}
+
+static enum weir_status
+no_memory(const struct sink *s, struct weir_err *err)
+{
+    return weir_fail(err, WEIR_RETRY, "%s: no memory for a batch", s->where);
+}
+
+static bool
+make_room(struct gather *g, size_t events)
+{
+    const size_t n = events * 2; /* a changed key makes two of one */
+    size_t       nslots = 64;
+
+    while (nslots < n * 2) {
+        nslots *= 2;
+    }
+    if (g->room < n) {
+        struct entry *entries = realloc(g->entries, n * sizeof *entries);
+        if (!entries) {
+            return false;
+        }
+        g->entries = entries;
+        struct row *fixed = realloc(g->fixed, n * sizeof *fixed);
+        if (!fixed) {
+            return false;
+        }
+        g->fixed = fixed;
+        struct row *run = realloc(g->run, n * sizeof *run);
+        if (!run) {
+            return false;
+        }
+        g->run = run;
+        g->room = n;
+    }
+    if (g->nslots < nslots) {
+        uint32_t *slots = realloc(g->slots, nslots * sizeof *slots);
+        if (!slots) {
+            return false;
+        }
+        g->slots = slots;
+        g->nslots = nslots;
+    }
+    memset(g->slots, 0, g->nslots * sizeof *g->slots);
+    g->n = g->nfixed = 0;
+    return true;
+}
+
+/* ---- By key */
+
+static const struct weir_value *
+key_value(const struct row *r, bool of_before, size_t k)
+{
+    const uint32_t i = r->t->key[k];
+
+    /* MINIMAL: a key that did not change is in the image before only. */
+    return of_before || !r->after || r->after[i].type == WEIR_ABSENT
+               ? &r->before[i]
+               : &r->after[i];
+}
+
+static uint64_t
+hash_of(const char *p, size_t len, uint64_t h)
+{
+    for (size_t i = 0; i < len; i++) {
+        h = (h ^ (unsigned char)p[i]) * 0x100000001b3ULL;
+    }
+    return h ^ h >> 32;
+}
+
+static struct entry *
+find_entry(struct sink *s, const struct row *r, bool of_before, bool *is_new)
+{
+    struct gather *g = s->gather;
+
+    g->key.len = 0;
+    for (size_t k = 0; k < r->t->nkey; k++) {
+        text_value(&g->key, s->in, r->t->table->columns[r->t->key[k]],
+                   key_value(r, of_before, k), true);
+        text_put(&g->key, ",");
+    }
+    const uint64_t h = hash_of(g->key.data, g->key.len, r->t->id);
+    size_t         i = h & (g->nslots - 1);
+    for (; g->slots[i]; i = (i + 1) & (g->nslots - 1)) {
+        struct entry *e = &g->entries[g->slots[i] - 1];
+        if (e->hash == h && e->row.t->id == r->t->id && e->key.len == g->key.len &&
+            memcmp(e->key.data, g->key.data, g->key.len) == 0) {
+            *is_new = false;
+            return e;
+        }
+    }
+    struct entry *e = &g->entries[g->n++];
+    char         *key = weir_alloc(s->in, g->key.len + 1);
+    memcpy(key, g->key.data, g->key.len);
+    *e = (struct entry){
+        .row = *r,
+        .key = { key, g->key.len },
+        .hash = h,
+        .place = (uint32_t)g->n,
+    };
+    g->slots[i] = (uint32_t)g->n;
+    *is_new = true;
+    return e;
+}
+
+/* What an image leaves out is as it was before. */
+static const struct weir_value *
+overlay(struct sink *s, const struct target *t, const struct weir_value *under,
+        const struct weir_value *over)
+{
+    const size_t       n = t->table->ncolumns;
+    struct weir_value *v = weir_alloc(s->in, (n + 1) * sizeof *v);
+
+    for (size_t i = 0; i < n; i++) {
+        v[i] = over[i].type == WEIR_ABSENT ? under[i] : over[i];
+    }
+    return v;
+}
+
+/* REJECT: it doesn't go on from what the batch made of that row. */
+static enum weir_status
+touch(struct sink *s, const struct row *r, bool of_before,
+      struct weir_err *err)
+{
+    bool          is_new;
+    struct entry *e = find_entry(s, r, of_before, &is_new);
+
+    if (is_new) {
+        return WEIR_OK;
+    }
+    if (e->row.t != r->t) {
+        return weir_fail(err, WEIR_REJECT, "%s: two tables of the source write "
+                         "one row of %.*s", s->where, STR_ARG(r->t->name));
+    }
+    const bool there = e->row.after != NULL;
+    if (!r->upsert && there != (r->before != NULL)) {
+        return weir_fail(err, WEIR_REJECT, "%s: rows of a batch contradict "
+                         "each other", s->where);
+    }
+    e->row.upsert = r->upsert;
+    if (r->upsert && !e->row.before) {
+        e->row.before = r->before; /* it may have been there after all */
+    }
+    e->row.after = r->after && there && r->before
+                       ? overlay(s, r->t, e->row.after, r->after)
+                       : r->after;
+    return WEIR_OK;
+}
+
+static enum weir_status
+take_alone(struct sink *s, const struct row *r, struct weir_err *err)
+{
+    if (!r->before || !r->after || !row_key_changed(r)) {
+        return touch(s, r, r->before != NULL, err);
+    }
+    struct row old = *r, new = *r;
+    old.after = NULL;
+    new.before = NULL;
+    new.after = overlay(s, r->t, r->before, r->after);
+    if (!row_is_whole(&new)) {
+        return weir_fail(err, WEIR_REJECT, "a key changed in a row that is "
+                         "not whole");
+    }
+    const enum weir_status st = touch(s, &old, true, err);
+    return st == WEIR_OK ? touch(s, &new, false, err) : st;
+}
+
+/* ---- As statements */
+
+static enum kind
+kind_of(const struct row *r)
+{
+    if (!r->after) {
+        return r->before ? KIND_DELETE : KIND_NOTHING;
+    }
+    if (!r->before) {
+        return KIND_INSERT;
+    }
+    return r->upsert && r->t->upsert && row_is_whole(r) && !row_key_changed(r)
+               ? KIND_INSERT
+               : KIND_UPDATE;
+}
+
+/* Hits a row that is there, or adds it where that is allowed. */
+static enum weir_status
+put_one(struct sink *s, const struct row *r, struct weir_err *err)
+{
+    int64_t hits;
+
+    if (r->upsert && r->before && (!row_is_whole(r) || row_key_changed(r))) {
+        return weir_fail(err, WEIR_REJECT, "a row to be looked at singly");
+    }
+    row_update(s, r, &hits);
+    enum weir_status st = script_end(s, hits, err);
+    if (st == WEIR_OK && r->upsert) {
+        row_insert_missing(s, r, &hits);
+        st = script_end(s, hits, err);
+    }
+    return st;
+}
+
+/* A run of rows of one table and kind, as far as they go into statements. */
+static enum weir_status
+put_run(struct sink *s, const struct row *rows, size_t n, enum kind kind,
+        struct weir_err *err)
+{
+    enum weir_status st = WEIR_OK;
+
+    for (size_t i = 0; st == WEIR_OK && i < n;) {
+        int64_t hits;
+        if (kind == KIND_DELETE) {
+            i += rows_delete(s, rows + i, n - i, &hits);
+            st = script_end(s, hits, err);
+        } else if (kind == KIND_INSERT &&
+                   (!rows[i].upsert || rows[i].t->upsert)) {
+            size_t same = 1;
+            while (i + same < n && rows_alike(&rows[i], &rows[i + same])) {
+                same++;
+            }
+            i += rows_insert(s, rows + i, same, &hits);
+            st = script_end(s, hits, err);
+        } else {
+            st = put_one(s, &rows[i++], err);
+        }
+    }
+    return st;
+}
+
+static enum weir_status
+put_fixed(struct sink *s, struct weir_err *err)
+{
+    const struct gather *g = s->gather;
+    enum weir_status     st = WEIR_OK;
+
+    for (size_t i = 0, end; st == WEIR_OK && i < g->nfixed; i = end) {
+        const struct row *first = &g->fixed[i];
+        const enum kind   kind = kind_of(first);
+        for (end = i + 1; end < g->nfixed && g->fixed[end].t == first->t &&
+                          kind_of(&g->fixed[end]) == kind;
+             end++) {
+        }
+        st = put_run(s, first, end - i, kind, err);
+    }
+    return st;
+}
+
+static int
+by_table_and_kind(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+
+    if (x->row.t->id != y->row.t->id) {
+        return x->row.t->id < y->row.t->id ? -1 : 1;
+    }
+    if (x->kind != y->kind) {
+        return x->kind < y->kind ? -1 : 1;
+    }
+    return x->place < y->place ? -1 : x->place > y->place;
+}
+
+static enum weir_status
+put_alone(struct sink *s, struct weir_err *err)
+{
+    struct gather   *g = s->gather;
+    enum weir_status st = WEIR_OK;
+
+    for (size_t i = 0; i < g->n; i++) {
+        g->entries[i].kind = kind_of(&g->entries[i].row);
+    }
+    qsort(g->entries, g->n, sizeof *g->entries, by_table_and_kind);
+    for (size_t i = 0, end; st == WEIR_OK && i < g->n; i = end) {
+        const struct entry *first = &g->entries[i];
+        size_t              n = 0;
+        for (end = i; end < g->n && g->entries[end].kind == first->kind &&
+                      g->entries[end].row.t == first->row.t;
+             end++) {
+            g->run[n++] = g->entries[end].row;
+        }
+        if (first->kind != KIND_NOTHING) {
+            st = put_run(s, g->run, n, first->kind, err);
+        }
+    }
+    return st;
+}
+
+enum weir_status
+gather_write(struct sink *s, struct weir_batch *b, struct weir_err *err)
+{
+    struct gather   *g = s->gather;
+    enum weir_status st = WEIR_OK;
+
+    if (!make_room(g, b->nevents)) {
+        return no_memory(s, err);
+    }
+    for (size_t i = 0; st == WEIR_OK && i < b->nevents; i++) {
+        if (b->events[i]->op > WEIR_SNAPSHOT) {
+            continue; /* a mark */
+        }
+        const struct row r = row_of_event(s, b, i);
+        if (row_odd_enums(&r) > 0) {
+            st = weir_fail(err, WEIR_REJECT, "a row to be written singly");
+        } else if (r.t->alone) {
+            st = take_alone(s, &r, err);
+        } else {
+            g->fixed[g->nfixed++] = r;
+        }
+    }
+    if (st == WEIR_OK && g->key.failed) {
+        st = no_memory(s, err);
+    }
+    if (st == WEIR_OK) {
+        st = put_alone(s, err);
+    }
+    if (st == WEIR_OK) {
+        st = put_fixed(s, err);
+    }
+    return st == WEIR_OK ? script_flush(s, err) : script_cancel(s, st, err);
+}

@@ -1,0 +1,411 @@
+/*
+ * sink_mysql_link.c - the connection to the target: options said explicitly in
+ * both directions, the session pinned, statements, results, and what an error
+ * of the server means for what was tried.  Knows no rows.
+ */
+#include "sink_mysql.h"
+
+#include <errmsg.h>
+#include <mysqld_error.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Plugins that don't give the password away to who asks for it in the clear. */
+#define AUTH_PLUGINS \
+    "mysql_native_password,client_ed25519,caching_sha2_password," \
+    "sha256_password,parsec"
+
+/* Codes of one flavour that the other's headers don't have. */
+enum {
+    MYSQL_SECURE_TRANSPORT_REQUIRED = 3159,
+    MYSQL_CLIENT_INTERACTION_TIMEOUT = 4031,
+    MYSQL_INNODB_READ_ONLY = 1874,
+    MYSQL_READ_ONLY_MODE = 1836,
+    MYSQL_DISK_FULL_NOWAIT = 3185,
+    MARIADB_CONNECTION_KILLED = 1927,
+    MARIADB_STATEMENT_TIMEOUT = 1969,
+    MYSQL_QUERY_TIMEOUT = 3024,
+    MYSQL_HOOK_ERROR = 3100,
+    MYSQL_ROLLED_BACK_AT_COMMIT = 3101,
+};
+
+enum { A_DAY = 86400 };
+
+/* ---- Errors */
+
+/* What waiting mends: another transaction, a server that is being started,
+ * switched to read-only, or out of room. */
+static bool
+may_work_later(unsigned code)
+{
+    static const unsigned codes[] = {
+        ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT, ER_CON_COUNT_ERROR,
+        ER_TOO_MANY_USER_CONNECTIONS, ER_USER_LIMIT_REACHED,
+        ER_SERVER_SHUTDOWN, ER_NORMAL_SHUTDOWN, ER_QUERY_INTERRUPTED,
+        ER_OPTION_PREVENTS_STATEMENT, ER_DISK_FULL, ER_RECORD_FILE_FULL,
+        ER_ERROR_ON_WRITE, ER_OUTOFMEMORY, ER_OUT_OF_SORTMEMORY,
+        ER_OUT_OF_RESOURCES, ER_LOCK_TABLE_FULL, ER_TABLE_DEF_CHANGED,
+        ER_CHECKREAD, ER_UNKNOWN_COM_ERROR, ER_NEW_ABORTING_CONNECTION,
+        ER_ABORTING_CONNECTION, ER_CANT_LOCK, ER_ERROR_DURING_COMMIT,
+        ER_XA_RBDEADLOCK, MYSQL_READ_ONLY_MODE, MYSQL_INNODB_READ_ONLY,
+        MYSQL_DISK_FULL_NOWAIT, MARIADB_CONNECTION_KILLED,
+        MYSQL_CLIENT_INTERACTION_TIMEOUT, MARIADB_STATEMENT_TIMEOUT,
+        MYSQL_QUERY_TIMEOUT, MYSQL_HOOK_ERROR, MYSQL_ROLLED_BACK_AT_COMMIT,
+        ER_TOO_MANY_CONCURRENT_TRXS, ER_GET_ERRNO,
+        ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION,
+        /* The account: mended there or in password_file, and then it works. */
+        ER_ACCESS_DENIED_ERROR, ER_DBACCESS_DENIED_ERROR,
+        ER_ACCESS_DENIED_NO_PASSWORD_ERROR, ER_HOST_NOT_PRIVILEGED,
+        ER_HOST_IS_BLOCKED, ER_MUST_CHANGE_PASSWORD_LOGIN,
+    };
+
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        if (codes[i] == code) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum weir_status
+classify(unsigned code)
+{
+    if (code == CR_NET_PACKET_TOO_LARGE) {
+        return WEIR_REJECT;
+    }
+    if (code == CR_AUTH_PLUGIN_CANNOT_LOAD ||
+        code == MYSQL_SECURE_TRANSPORT_REQUIRED ||
+        code == ER_SPECIFIC_ACCESS_DENIED_ERROR ||
+        code == ER_TRANS_CACHE_FULL ||
+        code == ER_BINLOG_STMT_MODE_AND_ROW_ENGINE) {
+        return WEIR_FATAL;
+    }
+    if ((code >= CR_MIN_ERROR && code <= CR_MAX_ERROR) ||
+        (code >= CER_MIN_ERROR && code <= CER_MAX_ERROR) ||
+        may_work_later(code)) {
+        return WEIR_RETRY;
+    }
+    return WEIR_REJECT;
+}
+
+static const char *
+advice(unsigned code)
+{
+    switch (code) {
+    case ER_NET_PACKET_TOO_LARGE:
+    case CR_NET_PACKET_TOO_LARGE:
+        return "; raise max_allowed_packet on the target";
+    case ER_OPTION_PREVENTS_STATEMENT:
+    case MYSQL_READ_ONLY_MODE:
+        return "; the target is read-only: write to its primary, or switch "
+               "read_only off; attempts go on";
+    case ER_DISK_FULL:
+    case ER_RECORD_FILE_FULL:
+        return "; make room on the target; attempts go on";
+    case ER_ACCESS_DENIED_ERROR:
+    case ER_DBACCESS_DENIED_ERROR:
+    case ER_ACCESS_DENIED_NO_PASSWORD_ERROR:
+        return "; mend the account there, or the password here (password_file "
+               "is read at each attempt); attempts go on";
+    case ER_SPECIFIC_ACCESS_DENIED_ERROR:
+        return "; log_bin = off takes the right to set sql_log_bin";
+    case ER_TRANS_CACHE_FULL:
+        return "; raise max_binlog_cache_size on the target, or say split = on";
+    case ER_BINLOG_STMT_MODE_AND_ROW_ENGINE:
+        return "; the target needs binlog_format = ROW or MIXED";
+    case MYSQL_SECURE_TRANSPORT_REQUIRED:
+        return "; the target wants TLS: set tls = verify";
+    default:
+        return "";
+    }
+}
+
+enum weir_status
+link_fail(struct sink *s, const char *what, struct weir_err *err)
+{
+    const unsigned         code = mysql_errno(s->link.mysql);
+    const enum weir_status st = code ? classify(code) : WEIR_RETRY;
+
+    weir_fail(err, st, "%s: %s: %.260s (error %u)%s", s->where, what,
+              code ? mysql_error(s->link.mysql) : "no reason given", code,
+              advice(code));
+    if (code != ER_LOCK_WAIT_TIMEOUT && st != WEIR_REJECT) {
+        /* Closed, the server rolls back what is open. */
+        link_close(s);
+    }
+    return st;
+}
+
+/* ---- Connecting */
+
+static void
+set_tls(MYSQL *m, const struct mysql_conf *conf)
+{
+    const my_bool enforce = conf->tls != TLS_OFF;
+    const my_bool verify = conf->tls == TLS_VERIFY;
+    const struct { enum mysql_option option; const char *path; } files[] = {
+        { MYSQL_OPT_SSL_CA, conf->tls_ca },
+        { MYSQL_OPT_SSL_CERT, conf->tls_cert },
+        { MYSQL_OPT_SSL_KEY, conf->tls_key },
+    };
+
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        if (enforce && files[i].path && *files[i].path) {
+            mysql_options(m, files[i].option, files[i].path);
+        }
+    }
+    mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &enforce);
+    mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
+}
+
+static void
+set_options(MYSQL *m, const struct mysql_conf *conf, bool patient)
+{
+    const unsigned connect_sec =
+        (unsigned)((conf->connect_timeout + 999) / 1000);
+    const unsigned sec =
+        patient ? A_DAY : (unsigned)((conf->timeout + 999) / 1000);
+    const my_bool       off = 0;
+    const unsigned      infile = 0;
+    const unsigned long biggest = 1UL << 30;
+
+    mysql_options(m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_sec);
+    mysql_options(m, MYSQL_OPT_READ_TIMEOUT, &sec);
+    mysql_options(m, MYSQL_OPT_WRITE_TIMEOUT, &sec);
+    mysql_options(m, MYSQL_OPT_RECONNECT, &off);
+    mysql_options(m, MYSQL_OPT_LOCAL_INFILE, &infile);
+    mysql_options(m, MYSQL_OPT_MAX_ALLOWED_PACKET, &biggest);
+    mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    mysql_options(m, MARIADB_OPT_RESTRICTED_AUTH, AUTH_PLUGINS);
+    set_tls(m, conf);
+    mysql_options4(m, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "weir");
+}
+
+static enum weir_status
+login(struct sink *s, struct weir_err *err)
+{
+    const struct mysql_conf *conf = s->conf;
+    const char *socket = conf->socket && *conf->socket ? conf->socket : NULL;
+    struct weir_str secret = { "", 0 };
+
+    if (conf->password_file && *conf->password_file) {
+        const enum weir_status st =
+            weir_secret(s->in, conf->password_file, &secret, err);
+        if (st != WEIR_OK) {
+            return st;
+        }
+    } else if (conf->password) {
+        secret = (struct weir_str){ conf->password, strlen(conf->password) };
+    }
+    char *password = strndup(secret.data, secret.len);
+    if (!password) {
+        return weir_fail(err, WEIR_RETRY, "connect to %s: no memory", s->where);
+    }
+    /* FOUND_ROWS: an UPDATE that changes nothing still says that the row is
+     * there. */
+    const bool in = mysql_real_connect(
+        s->link.mysql, socket ? NULL : conf->host, conf->user, password, NULL,
+        (unsigned)conf->port, socket,
+        CLIENT_FOUND_ROWS | CLIENT_MULTI_STATEMENTS) != NULL;
+    explicit_bzero(password, secret.len);
+    free(password);
+    return in ? WEIR_OK : link_fail(s, "connect", err);
+}
+
+/* Connector/C 3.3 goes on in the clear where the server offers no TLS and it
+ * was not to verify it. */
+static enum weir_status
+check_tls(struct sink *s, struct weir_err *err)
+{
+    if (s->conf->tls == TLS_OFF) {
+        return WEIR_OK;
+    }
+    if (!mysql_get_ssl_cipher(s->link.mysql)) {
+        return weir_fail(err, WEIR_FATAL,
+                         "%s speaks no TLS, which tls = %s wants", s->where,
+                         s->conf->tls == TLS_VERIFY ? "verify" : "on");
+    }
+    if (s->conf->tls == TLS_ON && !s->unverified) {
+        s->unverified = true;
+        weir_log(s->in, WEIR_WARN,
+                 "tls = on: what goes to %s is encrypted, but who answers "
+                 "there is not verified; tls = verify does that", s->where);
+    }
+    return WEIR_OK;
+}
+
+/* What a statement means must not go by the target's defaults.  A date that
+ * the source let in is let in here too; text that doesn't fit is an error. */
+static enum weir_status
+pin_session(struct sink *s, struct weir_err *err)
+{
+    struct text *sql = &s->sql;
+
+    sql->len = 0;
+    text_put(sql, "SET SESSION sql_mode = '" STRICT_MODES "', time_zone = '+00:00', autocommit = 1, "
+             "innodb_lock_wait_timeout = 5, unique_checks = 1, "
+             "sql_safe_updates = 0, foreign_key_checks = ");
+    text_put(sql, s->conf->foreign_keys ? "1" : "0");
+    if (!s->conf->log_bin) {
+        text_put(sql, ", sql_log_bin = 0");
+    }
+    enum weir_status st = link_run(
+        s, "settings of the session",
+        (struct weir_str){ sql->data, sql->len }, NULL, err);
+    if (st == WEIR_OK) {
+        static const char level[] =
+            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+        st = link_run(s, "isolation level",
+                      (struct weir_str){ level, sizeof level - 1 }, NULL, err);
+    }
+    return st;
+}
+
+static enum weir_status
+ask_limits(struct sink *s, struct weir_err *err)
+{
+    static const char sql[] =
+        "SELECT @@max_allowed_packet, @@lower_case_table_names";
+    struct result     r;
+
+    const enum weir_status st =
+        link_query(s, "limits of the target",
+                   (struct weir_str){ sql, sizeof sql - 1 }, &r, err);
+    if (st == WEIR_OK) {
+        s->link.max_packet = result_next(&r) ? result_u64(&r, 0) : 0;
+        if (s->link.max_packet < 65536) {
+            s->link.max_packet = 65536;
+        }
+        s->link.exact_names = result_u64(&r, 1) == 0;
+        result_free(&r);
+    }
+    return st;
+}
+
+static enum weir_status
+connect_link(struct sink *s, bool patient, struct weir_err *err)
+{
+    s->link = (struct link){ .mysql = mysql_init(NULL) };
+    if (!s->link.mysql) {
+        return weir_fail(err, WEIR_RETRY, "connect to %s: no memory", s->where);
+    }
+    set_options(s->link.mysql, s->conf, patient);
+    enum weir_status st = login(s, err);
+    if (st == WEIR_OK) {
+        st = check_tls(s, err);
+    }
+    if (st == WEIR_OK) {
+        s->link.mariadb = mariadb_connection(s->link.mysql);
+        st = pin_session(s, err);
+    }
+    if (st == WEIR_OK) {
+        st = ask_limits(s, err);
+    }
+    if (st == WEIR_OK) {
+        st = checkpoint_prepare(s, err);
+    }
+    if (st != WEIR_OK) {
+        link_close(s);
+        /* Nothing is known of any row yet. */
+        return st == WEIR_REJECT ? WEIR_FATAL : st;
+    }
+    return WEIR_OK;
+}
+
+enum weir_status
+link_open(struct sink *s, struct weir_err *err)
+{
+    return s->link.mysql ? WEIR_OK : connect_link(s, false, err);
+}
+
+enum weir_status
+link_open_patient(struct sink *s, struct weir_err *err)
+{
+    link_close(s);
+    return connect_link(s, true, err);
+}
+
+void
+link_close(struct sink *s)
+{
+    if (s->link.mysql) {
+        mysql_close(s->link.mysql);
+    }
+    s->link = (struct link){ 0 };
+}
+
+/* ---- Statements */
+
+enum weir_status
+link_run(struct sink *s, const char *what, struct weir_str sql, uint64_t *rows,
+         struct weir_err *err)
+{
+    if (mysql_real_query(s->link.mysql, sql.data, sql.len) != 0) {
+        return link_fail(s, what, err);
+    }
+    if (mysql_field_count(s->link.mysql) != 0) {
+        mysql_free_result(mysql_store_result(s->link.mysql));
+    }
+    if (rows) {
+        *rows = mysql_affected_rows(s->link.mysql);
+    }
+    return WEIR_OK;
+}
+
+enum weir_status
+link_query(struct sink *s, const char *what, struct weir_str sql,
+           struct result *out, struct weir_err *err)
+{
+    *out = (struct result){ 0 };
+    if (mysql_real_query(s->link.mysql, sql.data, sql.len) != 0) {
+        return link_fail(s, what, err);
+    }
+    out->res = mysql_store_result(s->link.mysql);
+    if (!out->res) {
+        return link_fail(s, what, err);
+    }
+    out->ncells = mysql_num_fields(out->res);
+    return WEIR_OK;
+}
+
+bool
+result_next(struct result *r)
+{
+    r->row = r->res ? mysql_fetch_row(r->res) : NULL;
+    r->lengths = r->row ? mysql_fetch_lengths(r->res) : NULL;
+    return r->row && r->lengths;
+}
+
+struct weir_str
+result_str(const struct result *r, unsigned cell)
+{
+    if (!r->row || cell >= r->ncells || !r->row[cell]) {
+        return (struct weir_str){ "", 0 };
+    }
+    return (struct weir_str){ r->row[cell], r->lengths[cell] };
+}
+
+uint64_t
+result_u64(const struct result *r, unsigned cell)
+{
+    const struct weir_str s = result_str(r, cell);
+    uint64_t              v = 0;
+
+    for (size_t i = 0; i < s.len && i < 20; i++) {
+        if (s.data[i] < '0' || s.data[i] > '9') {
+            return 0;
+        }
+        v = v * 10 + (uint64_t)(s.data[i] - '0');
+    }
+    return v;
+}
+
+void
+result_free(struct result *r)
+{
+    if (r->res) {
+        mysql_free_result(r->res);
+    }
+    *r = (struct result){ 0 };
+}

@@ -1,0 +1,409 @@
+/*
+ * sink_mysql_rows.c - the statements that write rows.  Knows one table at a
+ * time; in which order they may be sent is decided elsewhere.
+ */
+#include "sink_mysql.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_ROWS = 1000, MOST_ORS = 200 };
+
+static struct text *
+sql_of(struct sink *s)
+{
+    struct script *sc = &s->script;
+
+    if (sc->text.len > 0) {
+        text_put(&sc->text, ";");
+    }
+    return &sc->text;
+}
+
+static bool
+is_written(const struct target *t, const struct weir_value *image, size_t i)
+{
+    return t->columns[i].data && image[i].type != WEIR_ABSENT;
+}
+
+/* ---- What is known of a row */
+
+bool
+rows_alike(const struct row *a, const struct row *b)
+{
+    if (a->t != b->t || a->upsert != b->upsert) {
+        return false;
+    }
+    for (size_t i = 0; i < a->t->table->ncolumns; i++) {
+        if ((a->after[i].type == WEIR_ABSENT) !=
+            (b->after[i].type == WEIR_ABSENT)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+row_is_whole(const struct row *r)
+{
+    for (size_t i = 0; i < r->t->table->ncolumns; i++) {
+        if (r->t->columns[i].data && r->after[i].type == WEIR_ABSENT) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* '' where it is no member: what a source keeps for a value that it did not
+ * take.  A strict session takes it no more. */
+unsigned
+row_odd_enums(const struct row *r)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; r->after && i < r->t->table->ncolumns; i++) {
+        const struct weir_column *c = r->t->table->columns[i];
+        if (!(c->facets & WEIR_ENUM) || r->after[i].type != WEIR_TEXT ||
+            r->after[i].s.len > 0 || !r->t->columns[i].data) {
+            continue;
+        }
+        size_t m = 0;
+        while (m < c->nmembers && c->members[m].len > 0) {
+            m++;
+        }
+        n += m == c->nmembers;
+    }
+    return n;
+}
+
+static bool
+same_value(const struct weir_value *a, const struct weir_value *b)
+{
+    if (a->type != b->type) {
+        return false;
+    }
+    switch (a->type) {
+    case WEIR_ABSENT:
+    case WEIR_NULL:
+        return true;
+    case WEIR_INT:
+        return a->i == b->i;
+    case WEIR_UINT:
+        return a->u == b->u;
+    case WEIR_DOUBLE:
+        return memcmp(&a->d, &b->d, sizeof a->d) == 0;
+    case WEIR_DATE:
+    case WEIR_TIME:
+    case WEIR_DATETIME:
+    case WEIR_TIMESTAMP:
+        return a->t.year == b->t.year && a->t.month == b->t.month &&
+               a->t.day == b->t.day && a->t.hour == b->t.hour &&
+               a->t.minute == b->t.minute && a->t.second == b->t.second &&
+               a->t.usec == b->t.usec && a->t.negative == b->t.negative;
+    default:
+        return a->s.len == b->s.len &&
+               memcmp(a->s.data, b->s.data, a->s.len) == 0;
+    }
+}
+
+bool
+row_key_changed(const struct row *r)
+{
+    for (size_t i = 0; i < r->t->nkey; i++) {
+        const uint32_t k = r->t->key[i];
+        if (r->after[k].type != WEIR_ABSENT &&
+            !same_value(&r->before[k], &r->after[k])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- Finding it */
+
+static const char hex_digits[] = "0123456789ABCDEF";
+
+/* What has no comparison of its own, by its bytes; JSON by what it says. */
+static void
+add_match_odd(struct sink *s, struct text *sql, struct weir_str name,
+              const struct weir_column *c, const struct weir_value *v)
+{
+    const bool is_json = v->type != WEIR_BYTES;
+
+    text_put(sql, is_json && s->link.mariadb ? "JSON_EQUALS(" :
+                  is_json ? "" : "HEX(");
+    text_add(sql, name.data, name.len);
+    if (is_json) {
+        text_put(sql, s->link.mariadb ? ", " : " = CAST(");
+        text_value(sql, s->in, c, v, true);
+        text_put(sql, s->link.mariadb ? ")" : " AS JSON)");
+        return;
+    }
+    text_put(sql, ") = '");
+    for (size_t i = 0; i < v->s.len; i++) {
+        const unsigned char byte = (unsigned char)v->s.data[i];
+        const char two[] = { hex_digits[byte >> 4], hex_digits[byte & 15] };
+        text_add(sql, two, 2);
+    }
+    text_put(sql, "'");
+}
+
+static void
+add_match(struct sink *s, struct text *sql, const struct target *t,
+          const struct weir_value *image, size_t i)
+{
+    if (!t->compared[i] && image[i].type != WEIR_NULL) {
+        add_match_odd(s, sql, t->columns[i], t->table->columns[i], &image[i]);
+        return;
+    }
+    text_add(sql, t->columns[i].data, t->columns[i].len);
+    text_put(sql, image[i].type == WEIR_NULL ? " IS " : " = ");
+    text_value(sql, s->in, t->table->columns[i], &image[i], true);
+}
+
+static bool
+is_key(const struct target *t, size_t i)
+{
+    for (size_t k = 0; k < t->nkey; k++) {
+        if (t->key[k] == i) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* By its key; in strict mode, and without a key, by all that is known of it,
+ * where without a key even what compares badly has to tell rows apart. */
+static void
+add_find(struct sink *s, struct text *sql, const struct target *t,
+         const struct weir_value *image, bool by_key_only)
+{
+    const char *and = "";
+
+    for (size_t k = 0; k < t->nkey; k++) {
+        text_put(sql, and);
+        add_match(s, sql, t, image, t->key[k]);
+        and = " AND ";
+    }
+    if (t->nkey > 0 && by_key_only) {
+        return;
+    }
+    for (size_t i = 0; i < t->table->ncolumns; i++) {
+        if (is_written(t, image, i) && !is_key(t, i) &&
+            (t->compared[i] || t->nkey == 0)) {
+            text_put(sql, and);
+            add_match(s, sql, t, image, i);
+            and = " AND ";
+        }
+    }
+    if (*and == '\0') {
+        text_put(sql, "FALSE"); /* nothing is known of it */
+    }
+}
+
+static bool
+by_key_only(const struct sink *s, const struct row *r)
+{
+    return r->t->nkey > 0 &&
+           (r->upsert || s->conf->conflict == CONFLICT_IDEMPOTENT);
+}
+
+/* ---- Statements */
+
+static void
+add_columns(struct text *sql, const struct row *r)
+{
+    const char *comma = "";
+
+    for (size_t i = 0; i < r->t->table->ncolumns; i++) {
+        if (is_written(r->t, r->after, i)) {
+            text_put(sql, comma);
+            text_add(sql, r->t->columns[i].data, r->t->columns[i].len);
+            comma = ",";
+        }
+    }
+}
+
+static void
+add_values(struct sink *s, struct text *sql, const struct row *r)
+{
+    const char *comma = "";
+
+    for (size_t i = 0; i < r->t->table->ncolumns; i++) {
+        if (is_written(r->t, r->after, i)) {
+            text_put(sql, comma);
+            text_value(sql, s->in, r->t->table->columns[i], &r->after[i],
+                       false);
+            comma = ",";
+        }
+    }
+}
+
+static void
+add_upsert(struct text *sql, const struct row *r)
+{
+    const char *comma = " ON DUPLICATE KEY UPDATE ";
+
+    for (size_t i = 0; i < r->t->table->ncolumns; i++) {
+        if (is_written(r->t, r->after, i)) {
+            const struct weir_str name = r->t->columns[i];
+            text_put(sql, comma);
+            text_add(sql, name.data, name.len);
+            text_put(sql, "=VALUES(");
+            text_add(sql, name.data, name.len);
+            text_put(sql, ")");
+            comma = ",";
+        }
+    }
+}
+
+size_t
+rows_insert(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
+{
+    struct text *sql = sql_of(s);
+    const size_t end = sql->len + script_limit(s);
+    size_t       i = 0;
+
+    text_put(sql, "INSERT INTO ");
+    text_add(sql, rows->t->name.data, rows->t->name.len);
+    text_put(sql, " (");
+    add_columns(sql, rows);
+    text_put(sql, ") VALUES ");
+    while (i < n && i < MOST_ROWS && (i == 0 || sql->len < end)) {
+        text_put(sql, i ? ",(" : "(");
+        add_values(s, sql, &rows[i++]);
+        text_put(sql, ")");
+    }
+    if (rows->upsert) {
+        add_upsert(sql, rows);
+    }
+    *hits = rows->upsert ? ANY_ROWS : (int64_t)i;
+    return i;
+}
+
+size_t
+rows_delete(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
+{
+    struct text *sql = sql_of(s);
+    const size_t end = sql->len + script_limit(s);
+    const size_t most = rows->t->nkey > 0 ? MOST_ORS : 1;
+    size_t       i = 0;
+
+    text_put(sql, "DELETE FROM ");
+    text_add(sql, rows->t->name.data, rows->t->name.len);
+    text_put(sql, " WHERE ");
+    while (i < n && i < most && (i == 0 || sql->len < end)) {
+        const struct row *r = &rows[i++];
+        text_put(sql, i > 1 ? " OR (" : "(");
+        add_find(s, sql, r->t, r->before, by_key_only(s, r));
+        text_put(sql, ")");
+    }
+    if (rows->t->nkey == 0) {
+        text_put(sql, " LIMIT 1");
+    }
+    *hits = by_key_only(s, rows) || s->conf->conflict == CONFLICT_IDEMPOTENT
+                ? ANY_ROWS
+                : (int64_t)i;
+    return i;
+}
+
+/* In strict mode what did not change needs no writing: it was compared. */
+static bool
+is_set(const struct sink *s, const struct row *r, size_t i)
+{
+    return is_written(r->t, r->after, i) &&
+           (by_key_only(s, r) || !r->t->compared[i] ||
+            !same_value(&r->before[i], &r->after[i]));
+}
+
+static void
+add_sets(struct sink *s, struct text *sql, const struct row *r)
+{
+    const char *comma = "";
+
+    for (size_t i = 0; i < r->t->table->ncolumns; i++) {
+        if (is_set(s, r, i)) {
+            text_put(sql, comma);
+            text_add(sql, r->t->columns[i].data, r->t->columns[i].len);
+            text_put(sql, "=");
+            text_value(sql, s->in, r->t->table->columns[i], &r->after[i],
+                       false);
+            comma = ",";
+        }
+    }
+    for (size_t i = 0; *comma == '\0' && i < r->t->table->ncolumns; i++) {
+        if (r->t->columns[i].data) { /* nothing changes: is it there? */
+            text_add(sql, r->t->columns[i].data, r->t->columns[i].len);
+            text_put(sql, "=");
+            text_add(sql, r->t->columns[i].data, r->t->columns[i].len);
+            comma = ",";
+        }
+    }
+}
+
+void
+row_update(struct sink *s, const struct row *r, int64_t *hits)
+{
+    struct text *sql = sql_of(s);
+
+    text_put(sql, "UPDATE ");
+    text_add(sql, r->t->name.data, r->t->name.len);
+    text_put(sql, " SET ");
+    add_sets(s, sql, r);
+    text_put(sql, " WHERE ");
+    add_find(s, sql, r->t, r->before ? r->before : r->after,
+             by_key_only(s, r));
+    if (r->t->nkey == 0) {
+        text_put(sql, " LIMIT 1");
+    }
+    *hits = by_key_only(s, r) ? ANY_ROWS : 1;
+}
+
+void
+row_insert_missing(struct sink *s, const struct row *r, int64_t *hits)
+{
+    struct text *sql = sql_of(s);
+
+    text_put(sql, "INSERT INTO ");
+    text_add(sql, r->t->name.data, r->t->name.len);
+    text_put(sql, " (");
+    add_columns(sql, r);
+    text_put(sql, ") SELECT ");
+    add_values(s, sql, r);
+    text_put(sql, " FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM ");
+    text_add(sql, r->t->name.data, r->t->name.len);
+    text_put(sql, " WHERE ");
+    add_find(s, sql, r->t, r->after, true);
+    text_put(sql, ")");
+    *hits = ANY_ROWS;
+}
+
+/* ---- For messages */
+
+enum { SHOWN_VALUE = 40, SHOWN_ROW = 200 };
+
+void
+row_show(struct sink *s, const struct target *t,
+         const struct weir_value *image, struct text *out)
+{
+    struct text one = { 0 };
+    const char *comma = "";
+
+    for (size_t i = 0; image && i < t->table->ncolumns; i++) {
+        if (image[i].type == WEIR_ABSENT || out->len > SHOWN_ROW) {
+            continue;
+        }
+        one.len = 0;
+        text_value(&one, s->in, t->table->columns[i], &image[i], false);
+        text_put(out, comma);
+        text_add(out, t->table->columns[i]->name.data,
+                 t->table->columns[i]->name.len);
+        text_put(out, "=");
+        text_add(out, one.data, one.len < SHOWN_VALUE ? one.len : SHOWN_VALUE);
+        if (one.len > SHOWN_VALUE) {
+            text_put(out, "...");
+        }
+        comma = ", ";
+    }
+    text_free(&one);
+}

@@ -1,0 +1,371 @@
+/*
+ * sink_mysql_target.c - the table that a table of the source goes to: its name,
+ * which of its columns are written, and which of its keys tie rows together.
+ * Asked from information_schema once per version of a table.
+ */
+#include "sink_mysql.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Names */
+
+bool
+name_same(struct weir_str a, struct weir_str b)
+{
+    return a.len == b.len && strncasecmp(a.data, b.data, a.len) == 0;
+}
+
+/* {database} and {table} are all that these templates may hold (checked), so
+ * that a glob without a star is the text itself. */
+static enum weir_status
+expand_name(const struct weir_template *t, const struct weir_table *table,
+            char *out, size_t room, struct weir_str *name,
+            struct weir_err *err)
+{
+    size_t       literal, n = 0;
+    const size_t len = weir_template_glob(t, table, out, room, &literal);
+
+    if (len > room) {
+        return weir_fail(err, WEIR_REJECT, "the target's name is too long");
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (out[i] == '\\' && i + 1 < len) {
+            i++;
+        }
+        out[n++] = out[i];
+    }
+    *name = (struct weir_str){ out, n };
+    return WEIR_OK;
+}
+
+static enum weir_status
+find_place(const struct sink *s, const struct weir_table *table,
+           struct place *p, struct weir_err *err)
+{
+    enum weir_status st =
+        expand_name(s->conf->database, table, p->database_text,
+                    sizeof p->database_text, &p->database, err);
+    if (st == WEIR_OK) {
+        st = expand_name(s->conf->table, table, p->table_text,
+                         sizeof p->table_text, &p->table, err);
+    }
+    if (st == WEIR_OK && s->conf->ddl == DDL_APPLY &&
+        !(name_same(p->database, table->schema) &&
+          name_same(p->table, table->name))) {
+        st = weir_fail(err, WEIR_REJECT, "ddl = apply: statements go to %.*s.%.*s"
+                       ", and database and table say another place",
+                       STR_ARG(table->schema), STR_ARG(table->name));
+    }
+    return st;
+}
+
+/* information_schema compares names as its collation does, where "T" is "t";
+ * the plain comparison is what it looks tables up by. */
+void
+place_name(const struct sink *s, struct text *sql, const char *prefix,
+           const char *column, struct weir_str name)
+{
+    text_put(sql, prefix);
+    text_put(sql, column);
+    text_put(sql, " = ");
+    text_quote(sql, name);
+    if (s->link.exact_names) {
+        text_put(sql, " AND CAST(");
+        text_put(sql, prefix);
+        text_put(sql, column);
+        text_put(sql, " AS BINARY) = ");
+        text_bytes(sql, name);
+    }
+}
+
+void
+place_where(struct sink *s, const char *prefix, const struct place *p)
+{
+    place_name(s, &s->sql, prefix, "TABLE_SCHEMA", p->database);
+    text_put(&s->sql, " AND ");
+    place_name(s, &s->sql, prefix, "TABLE_NAME", p->table);
+}
+
+enum weir_status
+place_ask(struct sink *s, struct result *r, struct weir_err *err)
+{
+    return link_query(s, "information_schema",
+                      (struct weir_str){ s->sql.data, s->sql.len }, r, err);
+}
+
+/* ---- Columns */
+
+size_t
+name_column(const struct weir_table *table, struct weir_str name)
+{
+    for (size_t i = 0; i < table->ncolumns; i++) {
+        if (name_same(table->columns[i]->name, name)) {
+            return i;
+        }
+    }
+    return WEIR_NONE;
+}
+
+/* JSON and GEOMETRY don't compare with what a literal says of them: how what
+ * is there is written, and what it is compared with, differ by server. */
+static bool
+can_compare(const struct weir_column *c, struct weir_str type)
+{
+    static const char *const never[] = { "json", "geometry", "point",
+                                         "linestring", "polygon",
+                                         "multipoint", "multilinestring",
+                                         "multipolygon", "geometrycollection",
+                                         "geomcollection", "vector" };
+
+    if (c->type == WEIR_JSON) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
+        if (name_same(type, (struct weir_str){ never[i], strlen(never[i]) })) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+keep_name(struct weir_str name, struct weir_str *out)
+{
+    struct text t = { 0 };
+
+    text_name(&t, name);
+    *out = (struct weir_str){ t.data, t.len };
+    return !t.failed;
+}
+
+/* What the server computes itself can't be written. */
+static enum weir_status
+take_column(struct sink *s, struct target *t, const struct result *r,
+            struct weir_err *err)
+{
+    const struct weir_str name = result_str(r, 0), extra = result_str(r, 1);
+    const size_t          i = name_column(t->table, name);
+
+    if (i == WEIR_NONE || t->columns[i].data) {
+        return WEIR_OK;
+    }
+    if (strstr(extra.data, "VIRTUAL GENERATED") ||
+        strstr(extra.data, "STORED GENERATED") ||
+        strstr(extra.data, "PERSISTENT")) {
+        t->columns[i].len = 1; /* known, and not written */
+        return WEIR_OK;
+    }
+    t->compared[i] = can_compare(t->table->columns[i], result_str(r, 2));
+    return keep_name(name, &t->columns[i])
+               ? WEIR_OK
+               : weir_fail(err, WEIR_RETRY, "%s: no memory", s->where);
+}
+
+/* The source's columns that the target has no place for. */
+static enum weir_status
+check_columns(struct sink *s, struct target *t, size_t ncolumns,
+              struct weir_err *err)
+{
+    if (ncolumns == 0) {
+        return weir_fail(err, WEIR_REJECT,
+                         "%s has no table %.*s, or shows it to %s not; create "
+                         "it (and copy what is in it), or grant SELECT, "
+                         "INSERT, UPDATE and DELETE on it", s->where,
+                         STR_ARG(t->name), s->conf->user);
+    }
+    for (size_t i = 0; i < t->table->ncolumns; i++) {
+        const struct weir_str name = t->table->columns[i]->name;
+
+        if (t->columns[i].data || t->columns[i].len == 1 ||
+            (t->table->columns[i]->facets & WEIR_GENERATED)) {
+            t->columns[i].len = t->columns[i].data ? t->columns[i].len : 0;
+            continue;
+        }
+        if (s->conf->columns == COLUMNS_ALL) {
+            return weir_fail(err, WEIR_REJECT,
+                             "%s: %.*s has no column %.*s; add it there, take "
+                             "it out by transform `columns`, or say columns = "
+                             "matching", s->where, STR_ARG(t->name),
+                             STR_ARG(name));
+        }
+        weir_log(s->in, WEIR_WARN,
+                 "%s: %.*s has no column %.*s: it is left out (columns = "
+                 "matching)", s->where, STR_ARG(t->name), STR_ARG(name));
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status
+read_columns(struct sink *s, struct target *t, const struct place *p,
+             struct weir_err *err)
+{
+    struct result r;
+    size_t        n = 0;
+
+    s->sql.len = 0;
+    text_put(&s->sql, "SELECT COLUMN_NAME, EXTRA, DATA_TYPE FROM "
+             "information_schema.COLUMNS WHERE ");
+    place_where(s, "", p);
+    enum weir_status st = place_ask(s, &r, err);
+    for (; st == WEIR_OK && result_next(&r); n++) {
+        st = take_column(s, t, &r, err);
+    }
+    result_free(&r);
+    return st == WEIR_OK ? check_columns(s, t, n, err) : st;
+}
+
+/* What can't be rolled back can't be written once. */
+static enum weir_status
+check_engine(struct sink *s, const struct target *t, const struct place *p,
+             struct weir_err *err)
+{
+    struct result r;
+
+    s->sql.len = 0;
+    text_put(&s->sql, "SELECT TABLE_TYPE, ENGINE, (SELECT TRANSACTIONS FROM "
+             "information_schema.ENGINES AS e WHERE e.ENGINE = t.ENGINE) FROM "
+             "information_schema.TABLES AS t WHERE ");
+    place_where(s, "", p);
+    enum weir_status st = place_ask(s, &r, err);
+    if (st == WEIR_OK && result_next(&r)) {
+        const struct weir_str engine = result_str(&r, 1);
+        const struct weir_str can = result_str(&r, 2);
+        if (!name_same(can, (struct weir_str){ "YES", 3 })) {
+            st = weir_fail(err, WEIR_REJECT,
+                           "%s: %.*s (%.*s%s%.*s) knows no transactions, so a "
+                           "row could be written twice: make it an InnoDB "
+                           "table", s->where, STR_ARG(t->name),
+                           STR_ARG(result_str(&r, 0)),
+                           engine.len > 0 ? ", " : "", STR_ARG(engine));
+        }
+    }
+    result_free(&r);
+    return st;
+}
+
+/* The source's key finds a row if the target writes all of it. */
+static void
+choose_key(struct target *t)
+{
+    bool whole = t->table->nkey > 0;
+
+    for (size_t i = 0; i < t->table->nkey; i++) {
+        whole = whole && t->columns[t->table->key[i]].data;
+    }
+    t->nkey = whole ? t->table->nkey : 0;
+    for (size_t i = 0; i < t->nkey; i++) {
+        t->key[i] = t->table->key[i];
+    }
+}
+
+enum weir_status
+target_refresh(struct sink *s, struct target *t, struct weir_err *err)
+{
+    struct place place;
+
+    const enum weir_status st = find_place(s, t->table, &place, err);
+    return st == WEIR_OK ? keys_read(s, t, &place, true, err) : st;
+}
+
+static enum weir_status
+read_target(struct sink *s, struct target *t, const struct place *p,
+            struct weir_err *err)
+{
+    enum weir_status st = read_columns(s, t, p, err);
+
+    if (st == WEIR_OK) {
+        st = check_engine(s, t, p, err);
+    }
+    if (st == WEIR_OK) {
+        choose_key(t);
+        st = keys_read(s, t, p, false, err);
+    }
+    return st;
+}
+
+static bool
+name_target(struct target *t, const struct place *p)
+{
+    struct text name = { 0 };
+
+    text_name(&name, p->database);
+    text_put(&name, ".");
+    text_name(&name, p->table);
+    t->name = (struct weir_str){ name.data, name.len };
+    return !name.failed;
+}
+
+/* Two tables of the source that go to one of the target share its number. */
+static void
+number_target(struct sink *s, struct target *t)
+{
+    for (const struct target *o = s->targets; o && t->id == 0; o = o->next) {
+        if (o->name.len == t->name.len &&
+            memcmp(o->name.data, t->name.data, t->name.len) == 0) {
+            t->id = o->id;
+        }
+    }
+    if (t->id == 0) {
+        t->id = ++s->ntargets;
+    }
+    t->next = s->targets;
+    s->targets = t;
+}
+
+enum weir_status
+target_new(struct sink *s, const struct weir_table *table, struct target **out,
+           struct weir_err *err)
+{
+    const size_t   n = table->ncolumns;
+    struct place   place;
+    struct target *t = calloc(1, sizeof *t);
+
+    if (!t) {
+        return weir_fail(err, WEIR_RETRY, "%s: no memory", s->where);
+    }
+    t->table = table;
+    t->columns = calloc(n + 1, sizeof *t->columns);
+    t->compared = calloc(n + 1, sizeof *t->compared);
+    t->key = calloc(table->nkey + 1, sizeof *t->key);
+    enum weir_status st = find_place(s, table, &place, err);
+    if (st == WEIR_OK && (!t->columns || !t->compared || !t->key ||
+                          !name_target(t, &place))) {
+        st = weir_fail(err, WEIR_RETRY, "%s: no memory", s->where);
+    }
+    if (st == WEIR_OK) {
+        number_target(s, t);
+        st = link_open(s, err);
+    }
+    if (st == WEIR_OK) {
+        st = read_target(s, t, &place, err);
+    }
+    if (st != WEIR_OK) {
+        target_free(s, t);
+        return st;
+    }
+    *out = t;
+    return WEIR_OK;
+}
+
+void
+target_free(struct sink *s, struct target *t)
+{
+    if (!t) {
+        return;
+    }
+    for (struct target **p = &s->targets; *p; p = &(*p)->next) {
+        if (*p == t) {
+            *p = t->next;
+            break;
+        }
+    }
+    for (size_t i = 0; t->columns && i < t->table->ncolumns; i++) {
+        free((char *)t->columns[i].data);
+    }
+    free(t->columns);
+    free(t->compared);
+    free(t->key);
+    free((char *)t->name.data);
+    free(t);
+}
