@@ -167,6 +167,7 @@ answer_verdict(struct weir_batch *pub, size_t i, enum weir_status status,
 {
     struct batch *b = batch_of(pub);
 
+    assert(i < b->nsent); /* an event of that batch */
     pthread_mutex_lock(&b->lock);
     b->verdicts =
         xrealloc(b->verdicts, (b->nverdicts + 1) * sizeof *b->verdicts);

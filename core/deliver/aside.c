@@ -314,7 +314,9 @@ aside_put(struct deliverer *d, const struct refused *what,
     if (held || (policy == CONF_REJECT_PARK && what->view)) {
         st = park(d, what, err);
     } else if (policy == CONF_REJECT_PARK) { /* nobody knows of which table */
-        st = weir_fail(err, WEIR_REJECT, "%s", what->reason);
+        st = weir_fail(err, WEIR_REJECT, "%.300s.  It may be about any table, so "
+                       "that there is none to park for it; on_reject = "
+                       "dead_letter or skip goes on without it", what->reason);
     } else if (policy == CONF_REJECT_DEAD_LETTER) {
         st = open_dead(d, true, err);
         st = st == WEIR_OK ? put_into(d, d->aside->dead.log, what, err) : st;

@@ -401,7 +401,8 @@ resume_table(struct deliverer *d, struct aside_table *t, struct weir_err *err)
     end(&p);
     if (st == WEIR_REJECT) {
         snprintf(text, sizeof text, "%llu events of %s were applied, then: "
-                 "%.600s.  It stays parked with the rest; mend that and resume "
+                 "%.600s.  It stays parked with the rest, of which the sink may "
+                 "have some already and is sent all again; mend that and resume "
                  "it again, or discard it", n, name, why.text);
         return answer(d, false, text, err);
     }
@@ -584,7 +585,8 @@ aside_start(struct deliverer *d, struct weir_err *err)
         return answer(d, false, d->is_new
                           ? "the sink has no position yet"
                           : "its lanes do not stand at one place since they "
-                            "were killed: ask again in a moment", err);
+                            "were killed; they meet by themselves, mostly "
+                            "within seconds: ask again then", err);
     }
     const bool park = d->request.verb == REQUEST_PARK_RESUME ||
                       d->request.verb == REQUEST_PARK_DISCARD;

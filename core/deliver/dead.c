@@ -18,6 +18,7 @@ struct letter {
     struct side_record r; /* without its reason */
     bool               handled, chosen, newer;
     uint64_t           keys[2]; /* before, after; 0: none */
+    size_t             nrows;
     uint64_t           table;   /* hash of its name; 0: of no table */
     char              *name;    /* for what is found in DDL */
 };
@@ -290,8 +291,8 @@ note_key(void *arg, struct deliverer *d, const struct view *v,
 {
     struct letter *one = arg;
 
-    /* A frame of several rows keeps the last one's, and is any row's then. */
-    const bool again = one->keys[0] || one->keys[1];
+    /* A frame of several rows has no key, and is any row's then. */
+    const bool again = one->nrows++ > 0;
     one->keys[0] = ev->before && !again ? hash_image(d, v, ev, ev->before) : 0;
     one->keys[1] = ev->after && !again ? hash_image(d, v, ev, ev->after) : 0;
 }

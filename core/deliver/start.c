@@ -316,6 +316,19 @@ settle_lanes(struct deliverer *d, struct weir_err *err)
     return st == WEIR_OK ? forget_slots(d, err) : st;
 }
 
+/* What goes along with a part of a first batch: nothing is done yet. */
+static void
+note_beginning(struct deliverer *d)
+{
+    round_close(d, d->round);
+    for (uint32_t k = 0; d->keeps && k < d->nlanes; k++) {
+        struct lane *l = &d->lanes[k];
+        if (l->stored.len == 0) {
+            buf_str(&l->stored, buf_view(&d->round->checkpoint));
+        }
+    }
+}
+
 /* ---- Places */
 
 enum weir_status
@@ -614,6 +627,7 @@ start(struct deliverer *d, struct weir_err *err)
     if (d->found.seq > d->seq && d->request.verb != REQUEST_REWIND) {
         d->seq = d->found.seq;
     }
+    note_beginning(d);
     d->moved = true; /* a new sink's place is stored at once */
     if (d->request.verb != REQUEST_NONE) {
         st = request_finish(d, err);

@@ -305,7 +305,8 @@ add_event(struct sink *s, struct weir_batch *b, size_t i, struct weir_err *err)
 
 /* Redis works on what was sent while the rest is still being written. */
 static enum weir_status
-add_events(struct sink *s, struct weir_batch *b, struct weir_err *err)
+add_events(struct sink *s, struct weir_batch *b, bool *refused,
+           struct weir_err *err)
 {
     enum weir_status st = WEIR_OK;
 
@@ -314,6 +315,7 @@ add_events(struct sink *s, struct weir_batch *b, struct weir_err *err)
         st = add_event(s, b, i, err);
         if (st == WEIR_REJECT) {
             weir_verdict(b, i, WEIR_REJECT, "%s", err->text);
+            *refused = true;
             st = WEIR_OK;
         }
         unit_own(s, from, (uint32_t)i);
@@ -336,6 +338,7 @@ redis_write(void *self, struct weir_batch *b, struct weir_err *err)
 {
     struct sink                  *s = self;
     const struct weir_checkpoint *cp = &b->checkpoint;
+    bool                          refused = false;
 
     enum weir_status st = unit_watch(s, cp->id, cp->slot, err);
     if (st == WEIR_OK && s->epoch > cp->epoch) {
@@ -356,13 +359,15 @@ redis_write(void *self, struct weir_batch *b, struct weir_err *err)
         st = unit_begin(s, b->nevents * 4 + 1, err);
     }
     if (st == WEIR_OK) {
-        st = add_events(s, b, err);
+        st = add_events(s, b, &refused, err);
     }
     if (st != WEIR_OK) {
         wire_close(&s->wire);
         return st;
     }
-    unit_checkpoint(s, cp);
+    if (!refused) { /* else it follows, behind what is put aside */
+        unit_checkpoint(s, cp);
+    }
     return unit_end(s, b, err);
 }
 

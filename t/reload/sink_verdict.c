@@ -5,12 +5,14 @@
  *
  * The file of orders: a line each, "WORD KEY [TIMES]": what happens to events of
  * that key (the first column, `*`: any): retry (the batch), later (a verdict
- * RETRY), refuse (a verdict REJECT), reject (the batch), pend (PENDING, done by
- * another thread), fatal, fenced; so many times, or for ever.
+ * RETRY), refuse (a verdict REJECT), bar (that, and REJECT for the batch), reject
+ * (the batch), pend (PENDING, done by another thread), fatal, fenced; so many
+ * times, or for ever.
  */
 #include <weir/module.h>
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,7 @@ struct sink {
     struct weir_batch         *pending;
     char                       text[1 << 20]; /* not committed yet */
     size_t                     len;
+    bool                       barred, judged; /* the batch, events of it */
 };
 
 static struct {
@@ -184,6 +187,7 @@ take_events(struct sink *s, struct weir_batch *b)
 {
     const char *all = "";
 
+    s->barred = s->judged = false;
     for (size_t i = 0; i < b->nevents && !*all; i++) {
         char key[40] = "-";
         if (b->events[i]->op <= WEIR_DELETE) {
@@ -193,15 +197,23 @@ take_events(struct sink *s, struct weir_batch *b)
         const char *word = order_for(key);
         if (strcmp(word, "later") == 0) {
             weir_verdict(b, i, WEIR_RETRY, "not now");
-        } else if (strcmp(word, "refuse") == 0) {
+            s->judged = true;
+        } else if (strcmp(word, "refuse") == 0 || strcmp(word, "bar") == 0) {
             weir_verdict(b, i, WEIR_REJECT, "never %s", key);
+            s->judged = true;
+            s->barred = s->barred || *word == 'b';
         } else {
             put_event(s, b->events[i]);
             all = word;
         }
     }
-    return all;
+    return s->barred ? "reject" : all;
 }
+
+#ifdef RESTORES
+static void save_checkpoint(const struct sink *s,
+                            const struct weir_checkpoint *cp);
+#endif
 
 static enum weir_status
 verdict_write(void *self, struct weir_batch *b, struct weir_err *err)
@@ -217,6 +229,11 @@ verdict_write(void *self, struct weir_batch *b, struct weir_err *err)
         s->len = had;
     } else if (s->conf->share == KEYS) {
         flush_text(s);
+#ifdef RESTORES
+        if (!s->judged) {
+            save_checkpoint(s, &b->checkpoint);
+        }
+#endif
     }
     pthread_mutex_unlock(&orders.lock);
     if (strcmp(all, "pend") == 0) {
@@ -240,12 +257,24 @@ verdict_write(void *self, struct weir_batch *b, struct weir_err *err)
 
 #ifdef RESTORES
 static const char *
-checkpoint_path(const struct sink *s)
+checkpoint_path(const struct sink *s, uint32_t slot)
 {
     static char path[1024];
 
-    snprintf(path, sizeof path, "%s.checkpoint", s->conf->out);
+    snprintf(path, sizeof path, "%s.checkpoint%u", s->conf->out, slot);
     return path;
+}
+
+static void
+save_checkpoint(const struct sink *s, const struct weir_checkpoint *cp)
+{
+    FILE *out = fopen(checkpoint_path(s, cp->slot), "w");
+
+    if (out) {
+        fprintf(out, "%llu\n", (unsigned long long)cp->epoch);
+        fwrite(cp->data.data, 1, cp->data.len, out);
+        fclose(out);
+    }
 }
 
 static enum weir_status
@@ -253,15 +282,13 @@ verdict_commit(void *self, struct weir_batch *b, struct weir_err *err)
 {
     struct sink *s = self;
 
+    if (s->conf->share == KEYS) {
+        return WEIR_OK; /* done in write() */
+    }
     pthread_mutex_lock(&orders.lock);
     const char *word = order_for("commit");
     if (!*word) {
-        FILE *out = fopen(checkpoint_path(s), "w");
-        if (out) {
-            fprintf(out, "%llu\n", (unsigned long long)b->checkpoint.epoch);
-            fwrite(b->checkpoint.data.data, 1, b->checkpoint.data.len, out);
-            fclose(out);
-        }
+        save_checkpoint(s, &b->checkpoint);
         flush_text(s);
     }
     pthread_mutex_unlock(&orders.lock);
@@ -269,19 +296,14 @@ verdict_commit(void *self, struct weir_batch *b, struct weir_err *err)
                  : WEIR_OK;
 }
 
-static enum weir_status
-verdict_restore(void *self, struct weir_str id, uint32_t slot,
-                struct weir_err *err)
+static void
+find_slot(struct sink *s, struct weir_str id, uint32_t slot)
 {
-    struct sink           *s = self;
     static char            data[1 << 16];
-    struct weir_checkpoint cp = { .id = id };
+    struct weir_checkpoint cp = { .id = id, .slot = slot };
     unsigned long long     epoch;
 
-    (void)slot, (void)err;
-    s->len = 0;
-    pthread_mutex_lock(&orders.lock);
-    FILE *in = fopen(checkpoint_path(s), "r");
+    FILE *in = fopen(checkpoint_path(s, slot), "r");
     if (in && fscanf(in, "%llu", &epoch) == 1 && fgetc(in) == '\n') {
         cp.epoch = epoch;
         cp.data.data = data;
@@ -290,6 +312,24 @@ verdict_restore(void *self, struct weir_str id, uint32_t slot,
     }
     if (in) {
         fclose(in);
+    }
+}
+
+static enum weir_status
+verdict_restore(void *self, struct weir_str id, uint32_t slot,
+                struct weir_err *err)
+{
+    struct sink *s = self;
+
+    (void)err;
+    s->len = 0;
+    pthread_mutex_lock(&orders.lock);
+    if (slot == WEIR_ALL_SLOTS) {
+        for (uint32_t k = 0; k < 16; k++) {
+            find_slot(s, id, k);
+        }
+    } else {
+        find_slot(s, id, slot);
     }
     pthread_mutex_unlock(&orders.lock);
     return WEIR_OK;

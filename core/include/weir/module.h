@@ -219,8 +219,10 @@ size_t weir_template_glob(const struct weir_template *,
                           const struct weir_table *, char *out, size_t room,
                           size_t *literal);
 
-/* In write(): RETRY or REJECT for one event; OK from write() then means that
- * all others are written.  From any thread: ends a PENDING batch. */
+/* In write(): RETRY or REJECT for one event.  OK from write() then means that all
+ * others are written, and (by key) that the checkpoint is not stored: it comes
+ * again.  REJECT then means that nothing of the batch is written.  From any
+ * thread: ends a PENDING batch. */
 void weir_verdict(struct weir_batch *, size_t i, enum weir_status,
                   const char *fmt, ...) WEIR_PRINTF(4, 5);
 void weir_batch_done(struct weir_batch *, enum weir_status,
