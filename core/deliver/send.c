@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -234,10 +235,12 @@ hand_over(struct batch *b, struct weir_err *err)
     }
     lane_enter(l);
     l->in.scratch = &b->arena;
+    CRASH_POINT("deliver.write");
     enum weir_status st = l->d->module->write(l->in.self, pub, err);
     if (st == WEIR_PENDING) {
         st = wait_for_end(b, err);
     }
+    CRASH_POINT("deliver.written");
     lane_leave(l);
     return st;
 }
@@ -486,6 +489,7 @@ written(struct batch *b)
 
     const size_t nagain =
         b->nverdicts && !enough ? keep_for_retry(b, again, &why) : 0;
+    CRASH_POINT("deliver.judge");
     note_verdicts(b, enough);
     bool goes_on = refuse_noted(b) && (nagain || commit(b));
     if (goes_on) {
