@@ -14,6 +14,7 @@
 #include <weir/module.h>
 
 #include "base/arena.h"
+#include "base/crash.h"
 #include "base/str.h"
 #include "base/title.h"
 #include "config/config.h"
@@ -195,6 +196,9 @@ print_version(bool with_build)
                "state: %s\n",
                WEIR_ABI_MAJOR, WEIR_ABI_MINOR, WEIR_MODULE_DIR, WEIR_BUILD,
                __VERSION__, WEIR_LIBRARIES, WEIR_SYSCONFDIR, WEIR_STATEDIR);
+#ifdef WEIR_CRASH_POINTS
+        puts("crash points: yes (a build for tests)");
+#endif
     }
     exit(0);
 }
@@ -298,6 +302,7 @@ main(int argc, char **argv)
     struct arena   a = { 0 };
 
     title_init(argc, argv);
+    crash_init();
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         print_help(NULL);
     }

@@ -22,6 +22,7 @@ weir_summary])
 # WEIR_COMPILER_FLAGS: warnings and hardening, each only if it is understood.
 AC_DEFUN([WEIR_COMPILER_FLAGS], [
 AC_ARG_ENABLE([werror], [AS_HELP_STRING([--enable-werror], [warnings are errors])])
+AC_ARG_ENABLE([debug], [AS_HELP_STRING([--enable-debug], [crash points for tests; sanitizers have them too])])
 AC_ARG_ENABLE([sanitizers], [AS_HELP_STRING([--enable-sanitizers], [address and undefined behaviour sanitizers])])
 WEIR_CFLAGS=
 m4_foreach_w([weir_flag], [-Wall -Wextra -Wshadow -Wstrict-prototypes
@@ -31,6 +32,7 @@ m4_foreach_w([weir_flag], [-Wall -Wextra -Wshadow -Wstrict-prototypes
   -fno-strict-aliasing -fno-omit-frame-pointer], [WEIR_TRY_FLAG(weir_flag)])
 WEIR_LDFLAGS="-Wl,-z,relro -Wl,-z,now"
 AS_IF([test "x$enable_werror" = xyes], [WEIR_CFLAGS="$WEIR_CFLAGS -Werror"])
+AS_IF([test "x$enable_debug" = xyes || test "x$enable_sanitizers" = xyes], [WEIR_CFLAGS="$WEIR_CFLAGS -DWEIR_CRASH_POINTS"])
 AS_IF([test "x$enable_sanitizers" = xyes],
   [WEIR_CFLAGS="$WEIR_CFLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined"
    WEIR_LDFLAGS="$WEIR_LDFLAGS -fsanitize=address,undefined"],

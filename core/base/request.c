@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include "base/file.h"
 
@@ -151,8 +152,10 @@ answer_write(const char *request, const char *answer, uint64_t id, bool ok,
 
     const int n = snprintf(text, sizeof text, "%" PRIu64 " %s %.1200s\n", id,
                            ok ? "ok" : "refused", sentence);
+    CRASH_POINT("request.answer");
     const enum weir_status st =
         file_replace(answer, (struct weir_str){ text, (size_t)n }, 0640, err);
+    CRASH_POINT("request.done");
     if (st == WEIR_OK && unlink(request) == -1 && errno != ENOENT) {
         return fail_errno(err, WEIR_RETRY, "unlink %s", request);
     }

@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/bytes.h"
+#include "base/crash.h"
 #include "base/crc32c.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -237,6 +238,7 @@ twoslot_put(struct twoslot *t, struct weir_str value, bool sync,
     t->scratch.len = 0;
     slot_format(buf_need(&t->scratch, len), t->slot_size, t->generation + 1,
                 value);
+    CRASH_POINT("checkpoint.write");
     const enum weir_status st =
         file_pwrite(t->fd, t->path, t->scratch.data, len,
                     (uint64_t)index * t->slot_size, err);
@@ -246,6 +248,7 @@ twoslot_put(struct twoslot *t, struct weir_str value, bool sync,
     if (sync && fdatasync(t->fd) == -1) {
         return fail_errno(err, WEIR_RETRY, "fdatasync %s", t->path);
     }
+    CRASH_POINT("checkpoint.written");
     t->current = index;
     t->generation++;
     return WEIR_OK;

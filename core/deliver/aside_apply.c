@@ -424,8 +424,8 @@ park_request(struct deliverer *d, struct weir_err *err)
     char                text[700];
     struct aside_table *t = find_parked(d, d->request.offset);
 
-    if (!t) {
-        return answer(d, false, "that table is not parked (any more)", err);
+    if (!t) { /* weirctl asks for none such: done before a crash */
+        return answer(d, true, "that table is not parked any more", err);
     }
     if (d->request.verb == REQUEST_PARK_RESUME) {
         return resume_table(d, t, err);

@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -314,6 +315,7 @@ walk_frame(struct deliverer *d, bool *full, struct weir_err *err)
         if (*full) {
             break;
         }
+        CRASH_POINT("deliver.decode");
         d->at.next_row = d->rows.next;
         if (d->round->alone) {
             *full = true;
@@ -570,6 +572,7 @@ enter_segment(struct deliverer *d, struct weir_err *err)
 static enum weir_status
 next_frame(struct deliverer *d, struct weir_err *err)
 {
+    CRASH_POINT("deliver.follow");
     const enum weir_status st = follower_next(d->follower, &d->frame, err);
 
     if (st == WEIR_OK && follower_segment(d->follower) != d->segment) {

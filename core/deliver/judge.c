@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -186,6 +187,7 @@ written(struct batch *b)
 
     const size_t nagain =
         b->nverdicts && !enough ? keep_for_retry(b, again, &why) : 0;
+    CRASH_POINT("deliver.judge");
     const size_t done = sort_out(b, again, nagain, enough);
     bool goes_on = refuse_noted(b) && (nagain || send_commit(b));
     if (goes_on) {

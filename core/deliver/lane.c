@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -337,6 +338,7 @@ answer_lane(struct deliverer *d, struct lane *l, struct weir_err *err)
     while (st == WEIR_OK && b->refused_at < b->nrefused) {
         st = refuse_one(d, b, &b->refused[b->refused_at], err);
         b->refused_at += st == WEIR_OK;
+        CRASH_POINT("deliver.verdict");
     }
     refresh_held(d);
     if (st == WEIR_OK) {

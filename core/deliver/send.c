@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -107,11 +108,13 @@ call_write(struct batch *b, struct weir_err *err)
     batch_at_work(b, true);
     lane_enter(l);
     l->in.scratch = &b->arena;
+    CRASH_POINT("deliver.write");
     enum weir_status st = l->d->module->write(l->in.self, &b->head.pub, err);
     instance_returned(&l->in, "write()");
     if (st == WEIR_PENDING) {
         st = wait_for_end(b, err);
     }
+    CRASH_POINT("deliver.written");
     lane_leave(l);
     batch_at_work(b, false);
     return st;

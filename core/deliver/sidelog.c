@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/str.h"
@@ -391,6 +392,7 @@ put_one(struct sidelog *s, const struct side_put *put, struct weir_err *err)
         forget_copies(s); /* part of it may be there, and means nothing */
         return weir_wrap(err, st, "side log %s", s->dir);
     }
+    CRASH_POINT("side.put");
     see(s, key_of(put->frame, put->row));
     note_first(s, put->frame, put->row, put->from);
     s->rows += put->nrows;
@@ -451,9 +453,11 @@ sidelog_settle(struct sidelog *s, struct weir_err *err)
         relay_commit(s->relay);
         st = relay_publish(s->relay, err);
     }
+    CRASH_POINT("side.sync");
     if (st == WEIR_OK) {
         st = relay_sync(s->relay, err);
     }
+    CRASH_POINT("side.synced");
     s->unsettled = st != WEIR_OK;
     return st == WEIR_OK ? st : weir_wrap(err, st, "side log %s", s->dir);
 }
@@ -561,6 +565,7 @@ sidelog_set_done(const char *dir, uint64_t done, struct weir_err *err)
     struct arena a = { 0 };
     char         text[24];
 
+    CRASH_POINT("side.done");
     const char *path = arena_printf(&a, "%s/done", dir);
     const int n = snprintf(text, sizeof text, "%" PRIu64, done);
     const enum weir_status st =
@@ -576,6 +581,7 @@ sidelog_set_handled(const char *dir, uint64_t next, struct weir_err *err)
     char             text[24];
     enum weir_status st = WEIR_OK;
 
+    CRASH_POINT("side.handled");
     const char *path = arena_printf(&a, "%s/handled", dir);
     const int   n = snprintf(text, sizeof text, "%020" PRIu64 "\n", next);
     const int   fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC |
@@ -599,6 +605,7 @@ sidelog_remove(const char *dir, struct weir_err *err)
     struct arena   a = { 0 };
     struct dirent *e;
 
+    CRASH_POINT("side.remove");
     /* Under another name first: half of it is never taken for a log. */
     const char *gone = arena_printf(&a, "%s%%gone", dir);
     if (rename(dir, gone) == -1 && errno != ENOENT && errno != ENOTEMPTY &&

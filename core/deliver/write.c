@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -108,6 +109,7 @@ write_done(struct deliverer *d, struct round *r)
 {
     struct weir_err err;
 
+    CRASH_POINT("deliver.done");
     count(d, r);
     if (r->n > 0 && !d->oldest) {
         page_set_text(d->set.page, PAGE_WRITING, STR(""));
@@ -174,6 +176,7 @@ give(struct deliverer *d)
 
     round_close(d, r);
     share_round(d, r);
+    CRASH_POINT("deliver.give");
     const bool more =
         follower_offset(d->follower) < follower_published(d->follower);
     const bool here = d->nlanes == 1 && lanes_quiet(d) &&

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -563,6 +564,7 @@ feed_binlog(void *arg, const void *event, size_t len, struct weir_err *err)
     if (st != WEIR_OK) {
         return bad_event(r, err);
     }
+    CRASH_POINT("receive.event");
     arena_reset(&r->call);
     move(r, &ev);
     atomic_fetch_add_explicit(&r->set.page->bytes, len, memory_order_relaxed);

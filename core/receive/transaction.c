@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "receive/xa.h"
@@ -153,6 +154,7 @@ put_row(struct receiver *r, const struct row_table *t, struct iovec header,
     put_le64(prefix + 8, *t->frame);
     put_le64(prefix + 16, r->at.offset);
     const struct iovec parts[] = { { prefix, sizeof prefix }, header, body };
+    CRASH_POINT("receive.row");
     r->txn.rows++;
     return relay_append(r->relay, FRAME_ROW, 0, parts, 3, &offset, err);
 }
@@ -241,6 +243,7 @@ put_ddl(struct receiver *r, struct iovec header, struct iovec body,
     if (st != WEIR_OK) {
         return st;
     }
+    CRASH_POINT("receive.ddl");
     put_le64(prefix, r->txn.head);
     put_le64(prefix + 8, r->at.offset);
     const struct iovec parts[] = { { prefix, sizeof prefix }, header, body };
@@ -315,6 +318,7 @@ transaction_commit(struct receiver *r, struct weir_err *err)
             return weir_wrap(err, WEIR_FATAL, "the executed GTIDs");
         }
     }
+    CRASH_POINT("receive.commit");
     r->txn.open = false;
     r->halves.len = 0;
     if (!r->txn.written) {

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -370,6 +371,7 @@ xa_tick(struct receiver *r, struct weir_err *err)
     const enum weir_status st = relay_sync(r->relay, err);
     for (size_t i = 0; st == WEIR_OK && i < x->ndone; i++) {
         struct xa_done *d = &x->done[i];
+        CRASH_POINT("xa.remove");
         /* Else it was taken back, and its COMMIT comes again. */
         if (is_executed(r, buf_view(&d->mark)) && unlink(d->path) == -1 &&
             errno != ENOENT) {
@@ -482,6 +484,7 @@ xa_commit(struct receiver *r, struct weir_str xid, struct weir_err *err)
         st = xa_mark_write(path, buf_view(&mark), err);
     }
     if (st == WEIR_OK) {
+        CRASH_POINT("xa.marked");
         note_done(r->xa, path, buf_view(&mark));
         st = transaction_commit(r, err);
     } else {
@@ -503,6 +506,7 @@ xa_rollback(struct receiver *r, struct weir_str xid, struct weir_err *err)
     if (st != WEIR_OK) {
         return st;
     }
+    CRASH_POINT("xa.rollback");
     if (!is_done(r, path) && unlink(path) == -1 && errno != ENOENT) {
         return fail_errno(err, WEIR_RETRY, "unlink %s", path);
     }

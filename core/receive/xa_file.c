@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/crash.h"
 #include "base/crc32c.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -247,6 +248,7 @@ xa_writer_keep(struct xa_writer *w, struct weir_str xid, const char *name,
     if (st == WEIR_OK && (n < 0 || (size_t)n >= sizeof path)) {
         st = weir_fail(err, WEIR_FATAL, "%s: the path is too long", w->dir);
     }
+    CRASH_POINT("xa.keep");
     if (st == WEIR_OK && rename(w->path, path) == -1) {
         st = fail_errno(err, WEIR_RETRY, "rename %s to %s", w->path, path);
     }
@@ -254,6 +256,7 @@ xa_writer_keep(struct xa_writer *w, struct weir_str xid, const char *name,
         xa_writer_discard(w);
         return st;
     }
+    CRASH_POINT("xa.kept");
     close(w->fd);
     w->fd = -1;
     xa_writer_discard(w);
@@ -338,6 +341,7 @@ xa_mark_write(const char *path, struct weir_str text, struct weir_err *err)
     if (fd == -1) {
         return fail_errno(err, WEIR_RETRY, "open %s", path);
     }
+    CRASH_POINT("xa.mark");
     put_le32(mark, (uint32_t)text.len);
     put_le32(mark + 4, crc32c(0, text.data, text.len));
     memcpy(mark + 8, text.data, text.len);

@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/crc32c.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -34,6 +35,7 @@ writer_flush(struct relay *r, struct weir_err *err)
     if (r->dirty < r->end) {
         r->dirty = r->end;
     }
+    CRASH_POINT("relay.flush");
     const enum weir_status st = file_pwrite(r->fd, r->path, r->out, r->fill,
                                             in_file(r, r->written), err);
     if (st == WEIR_OK) {
@@ -138,6 +140,7 @@ begin_file(struct relay *r, const char *path, uint64_t base, int *out_fd,
         return fail_errno(err, WEIR_RETRY, "open %s", beside);
     }
     enum weir_status st = begin_write(r, fd, beside, base, out, err);
+    CRASH_POINT("relay.segment-rename");
     if (st == WEIR_OK && rename(beside, path) == -1) {
         st = fail_errno(err, WEIR_RETRY, "rename %s to %s", beside, path);
     }
@@ -186,6 +189,7 @@ begin_segment(struct relay *r, uint64_t base, struct weir_err *err)
     if (r->fd != -1) {
         close(r->fd);
     }
+    CRASH_POINT("relay.segment-begun");
     writer_push(r, &s);
     r->fd = fd;
     memcpy(r->path, path, sizeof path);
@@ -212,6 +216,7 @@ finish_write(struct relay *r, struct weir_err *err)
     if (wrote != WEIR_OK) {
         return wrote;
     }
+    CRASH_POINT("relay.segment-ended");
     if (ftruncate(r->fd, (off_t)in_file(r, next)) == -1) {
         return fail_errno(err, WEIR_RETRY, "truncate %s", r->path);
     }
@@ -426,6 +431,7 @@ relay_append(struct relay *r, enum frame_type type, uint8_t flags,
         append_small(p, length, parts, nparts);
         r->fill += padded;
     }
+    CRASH_POINT("relay.append");
     *offset = r->end;
     r->end += padded;
     return WEIR_OK;
@@ -434,6 +440,7 @@ relay_append(struct relay *r, enum frame_type type, uint8_t flags,
 void
 relay_commit(struct relay *r)
 {
+    CRASH_POINT("relay.commit");
     r->committed = r->end;
 }
 
@@ -517,7 +524,9 @@ relay_publish(struct relay *r, struct weir_err *err)
             return st;
         }
     }
+    CRASH_POINT("relay.publish");
     r->published = r->committed;
     relay_page_publish(&r->page, r->published, writer_open_segment(r)->base);
+    CRASH_POINT("relay.published");
     return WEIR_OK;
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/err.h"
 #include "relay/writer.h"
 
@@ -88,6 +89,7 @@ release_oldest(struct relay *r, struct weir_err *err)
 
     const struct segment *s = &r->segments[0];
     const int64_t         bytes = (int64_t)(s->end - s->base);
+    CRASH_POINT("relay.release");
     segment_path(path, r->dir, s->base);
     /* None that is too small to save anything, or larger than is needed. */
     const bool keep = r->nspares < WRITER_MAX_SPARES &&
