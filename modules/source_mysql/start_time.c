@@ -20,8 +20,10 @@ enum { /* sql/log_event.h; libs/mysql/binlog/event/ of MySQL */
     QUERY = 2,
     ROTATE = 4,
     FORMAT_DESCRIPTION = 15,
+    HEARTBEAT = 27,
     GTID = 33,
     ANONYMOUS_GTID = 34,
+    HEARTBEAT_V2 = 41,
     GTID_TAGGED = 42,
     MARIADB_GTID = 162,
     QUERY_COMPRESSED = 165,
@@ -254,6 +256,15 @@ note_place(struct search *s, struct event *ev, uint32_t log_pos, size_t size)
     s->end = end;
 }
 
+/* Of the last log, as it was when they were listed. */
+static bool
+is_at_end(const struct search *s)
+{
+    const struct log *last = &s->logs[s->nlogs - 1];
+
+    return strcmp(last->name, s->file) == 0 && s->end >= last->size;
+}
+
 /* The next event of the log's own; `*ended`: there is none yet. */
 static enum weir_status
 log_next(struct search *s, struct event *ev, bool *ended,
@@ -289,7 +300,13 @@ log_next(struct search *s, struct event *ev, bool *ended,
             note_rotate(s, ev);
             s->gtids = false;
         }
-        if (!made_up) {
+        if (ev->type == HEARTBEAT || ev->type == HEARTBEAT_V2) {
+            /* MySQL 5.6 waits for more, however it was asked not to. */
+            *ended = is_at_end(s);
+            if (*ended) {
+                return WEIR_OK;
+            }
+        } else if (!made_up) {
             note_place(s, ev, log_pos, packet.len - 1);
             return WEIR_OK;
         }
@@ -430,8 +447,7 @@ check_end(const struct search *s, struct weir_err *err)
     for (size_t i = 0; i < s->nlogs; i++) {
         listed = listed || strcmp(s->logs[i].name, s->file) == 0;
     }
-    return !listed || (strcmp(last->name, s->file) == 0 &&
-                       s->end >= last->size)
+    return !listed || is_at_end(s)
                ? WEIR_OK
                : weir_fail(err, WEIR_RETRY,
                            "%s ended its stream at %.64s:%" PRIu64 ", before "
