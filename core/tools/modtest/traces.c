@@ -133,8 +133,13 @@ leak_point(const struct leak *l, const char *what)
 void
 traces_compare(const struct traces *before, const char *what)
 {
-    const struct traces now = traces_now();
+    struct traces now = traces_now();
 
+    /* A thread that was joined, or told to end, may take a moment to go. */
+    for (int i = 0; i < 100 && now.nthreads > before->nthreads; i++) {
+        usleep(20000);
+        now = traces_now();
+    }
     point(now.nfds <= before->nfds, "%s leaves no file descriptor open (%zu)",
           what, now.nfds > before->nfds ? now.nfds - before->nfds : 0);
     point(now.nthreads <= before->nthreads, "%s leaves no thread (%zu)", what,
