@@ -8,7 +8,7 @@ use POSIX qw(strftime);
 
 my $t       = Weir->new;
 my $db      = $t->database;
-my $maria   = ref $db eq 'Weir::Mariadb';
+my $maria   = !$db->isa('Weir::Mysql');
 my $version = $db->value('SELECT @@version');
 my $old     = !$maria && $version =~ /^(?:5|8\.0)\./;    # neither tags nor the new names
 my $seconds = $maria || $version =~ /^5\./;              # in its log: no microseconds

@@ -16,7 +16,7 @@ sub is_mysql { return $_[0]->isa('Weir::Mysql') }
 sub replica_do
 {
     my ($db, $form) = @_;
-    $db->do(sprintf $form, is_mysql($db) ? 'REPLICA' : 'SLAVE');
+    $db->do(sprintf $form, is_mysql($db) && $db->release >= 800 ? 'REPLICA' : 'SLAVE');
     return;
 }
 
@@ -26,13 +26,17 @@ sub replicate
     my ($db, $from) = @_;
     my $port = $from->port;
     $db->do(
-        is_mysql($db)
+        is_mysql($db) && $db->release < 800
+        ? "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = $port,"
+            . " MASTER_USER = 'weir', MASTER_PASSWORD = 'secret',"
+            . " MASTER_AUTO_POSITION = 1, MASTER_CONNECT_RETRY = 1"
+        : is_mysql($db)
         ? "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = $port,"
             . " SOURCE_USER = 'weir', SOURCE_PASSWORD = 'secret', SOURCE_AUTO_POSITION = 1,"
             . " GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1"
         : "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = $port,"
             . " MASTER_USER = 'weir', MASTER_PASSWORD = 'secret',"
-            . " MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1"
+            . " MASTER_USE_GTID = slave_pos, MASTER_SSL = 0, MASTER_CONNECT_RETRY = 1"
     );
     replica_start($db);
     return;
