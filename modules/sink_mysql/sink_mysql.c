@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct weir_name tls_names[] = {
-    { "off", TLS_OFF }, { "on", TLS_ON }, { "verify", TLS_VERIFY }, { NULL, 0 }
-};
 static const struct weir_name transactions_names[] = {
     { "keep", TXN_KEEP }, { "merge", TXN_MERGE }, { NULL, 0 }
 };
@@ -42,7 +39,7 @@ static const struct weir_directive mysql_directives[] = {
              .help = "password; better in a file"),
     WEIR_STR(struct mysql_conf, password_file,
              .help = "file of one line, read at each connect"),
-    WEIR_CHOICE(struct mysql_conf, tls, .value = "off", .names = tls_names,
+    WEIR_CHOICE(struct mysql_conf, tls, .value = "off", .names = client_tls_names,
                 .help = "on encrypts, verify also proves who answers"),
     WEIR_STR(struct mysql_conf, tls_ca,
              .help = "PEM file of who signs the target's certificate"),
@@ -134,6 +131,16 @@ check_apply(const struct mysql_conf *c, struct weir_err *err)
 }
 
 static enum weir_status
+check_tls(const struct mysql_conf *c, struct weir_err *err)
+{
+    const struct client_tls tls = { c->tls, c->tls_ca, c->tls_cert,
+                                    c->tls_key };
+
+    return client_check_tls(&tls, client_is_set(c->socket) ||
+                                      strcmp(c->host, "localhost") == 0, err);
+}
+
+static enum weir_status
 mysql_check(const void *conf, struct weir_err *err)
 {
     const struct mysql_conf *c = conf;
@@ -142,15 +149,10 @@ mysql_check(const void *conf, struct weir_err *err)
         return weir_fail(err, WEIR_FATAL,
                          "password and password_file: give only one of them");
     }
-    if (c->tls == TLS_OFF && (c->tls_ca || c->tls_cert || c->tls_key)) {
-        return weir_fail(err, WEIR_FATAL, "tls_ca, tls_cert, tls_key: are of "
-                         "no use with tls = off; say tls = verify");
+    enum weir_status st = check_tls(c, err);
+    if (st == WEIR_OK) {
+        st = check_name("database", c->database, err);
     }
-    if (!c->tls_cert != !c->tls_key) {
-        return weir_fail(err, WEIR_FATAL,
-                         "tls_cert and tls_key: each needs the other");
-    }
-    enum weir_status st = check_name("database", c->database, err);
     if (st == WEIR_OK) {
         st = check_name("table", c->table, err);
     }

@@ -6,9 +6,7 @@
 #ifndef SINK_MYSQL_H
 #define SINK_MYSQL_H
 
-#include <weir/module.h>
-
-#include <mysql.h>
+#include "../mysql_client/client.h"
 
 #define STR_ARG(s) (int)(s).len, (s).data /* for "%.*s" */
 
@@ -17,7 +15,6 @@
     "NO_ENGINE_SUBSTITUTION"
 #define STRICT_MODES SESSION_MODES ",STRICT_ALL_TABLES"
 
-enum tls { TLS_OFF, TLS_ON, TLS_VERIFY };
 enum { TXN_KEEP, TXN_MERGE };
 enum { CONFLICT_STRICT, CONFLICT_IDEMPOTENT };
 enum { COLUMNS_ALL, COLUMNS_MATCHING };
@@ -89,7 +86,6 @@ void place_name(const struct sink *s, struct text *sql, const char *prefix,
                 const char *column, struct weir_str name);
 void place_where(struct sink *s, const char *prefix, const struct place *p);
 /* Asks information_schema what is in s->sql. */
-struct result;
 enum weir_status place_ask(struct sink *s, struct result *r,
                            struct weir_err *err);
 bool name_same(struct weir_str a, struct weir_str b);
@@ -110,13 +106,6 @@ struct link {
     uint64_t max_packet;
 };
 
-struct result { /* of a query; a row at a time */
-    MYSQL_RES     *res;
-    MYSQL_ROW      row;
-    unsigned long *lengths;
-    unsigned       ncells;
-};
-
 enum weir_status link_open(struct sink *s, struct weir_err *err);
 /* A connection of its own for a statement that may take a day; to be closed
  * behind it. */
@@ -132,10 +121,6 @@ enum weir_status link_run(struct sink *s, const char *what, struct weir_str sql,
 enum weir_status link_query(struct sink *s, const char *what,
                             struct weir_str sql, struct result *out,
                             struct weir_err *err);
-bool            result_next(struct result *r);
-struct weir_str result_str(const struct result *r, unsigned cell);
-uint64_t        result_u64(const struct result *r, unsigned cell);
-void            result_free(struct result *r);
 
 /* ---- sink_mysql_script.c: many statements, sent together while more are
  * written; how many rows each has to hit is checked. */

@@ -11,11 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Plugins that don't give the password away to who asks for it in the clear. */
-#define AUTH_PLUGINS \
-    "mysql_native_password,client_ed25519,caching_sha2_password," \
-    "sha256_password,parsec"
-
 /* Codes of one flavour that the other's headers don't have. */
 enum {
     MYSQL_SECURE_TRANSPORT_REQUIRED = 3159,
@@ -140,99 +135,43 @@ link_fail(struct sink *s, const char *what, struct weir_err *err)
 /* ---- Connecting */
 
 static void
-set_tls(MYSQL *m, const struct mysql_conf *conf)
-{
-    const my_bool enforce = conf->tls != TLS_OFF;
-    const my_bool verify = conf->tls == TLS_VERIFY;
-    const struct { enum mysql_option option; const char *path; } files[] = {
-        { MYSQL_OPT_SSL_CA, conf->tls_ca },
-        { MYSQL_OPT_SSL_CERT, conf->tls_cert },
-        { MYSQL_OPT_SSL_KEY, conf->tls_key },
-    };
-
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        if (enforce && files[i].path && *files[i].path) {
-            mysql_options(m, files[i].option, files[i].path);
-        }
-    }
-    mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &enforce);
-    mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
-}
-
-static void
 set_options(MYSQL *m, const struct mysql_conf *conf, bool patient)
 {
     const unsigned connect_sec =
         (unsigned)((conf->connect_timeout + 999) / 1000);
     const unsigned sec =
         patient ? A_DAY : (unsigned)((conf->timeout + 999) / 1000);
-    const my_bool       off = 0;
-    const unsigned      infile = 0;
-    const unsigned long biggest = 1UL << 30;
 
     mysql_options(m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_sec);
     mysql_options(m, MYSQL_OPT_READ_TIMEOUT, &sec);
     mysql_options(m, MYSQL_OPT_WRITE_TIMEOUT, &sec);
-    mysql_options(m, MYSQL_OPT_RECONNECT, &off);
-    mysql_options(m, MYSQL_OPT_LOCAL_INFILE, &infile);
-    mysql_options(m, MYSQL_OPT_MAX_ALLOWED_PACKET, &biggest);
-    mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-    mysql_options(m, MARIADB_OPT_RESTRICTED_AUTH, AUTH_PLUGINS);
-    set_tls(m, conf);
-    mysql_options4(m, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "weir");
 }
 
 static enum weir_status
 login(struct sink *s, struct weir_err *err)
 {
     const struct mysql_conf *conf = s->conf;
-    const char *socket = conf->socket && *conf->socket ? conf->socket : NULL;
-    struct weir_str secret = { "", 0 };
+    const struct client_tls  tls = { conf->tls, conf->tls_ca, conf->tls_cert,
+                                     conf->tls_key };
+    const char *socket = client_is_set(conf->socket) ? conf->socket : NULL;
+    char       *password;
 
-    if (conf->password_file && *conf->password_file) {
-        const enum weir_status st =
-            weir_secret(s->in, conf->password_file, &secret, err);
-        if (st != WEIR_OK) {
-            return st;
-        }
-    } else if (conf->password) {
-        secret = (struct weir_str){ conf->password, strlen(conf->password) };
+    const enum weir_status st = client_password(
+        s->in, conf->password, conf->password_file, &password, err);
+    if (st != WEIR_OK) {
+        return st;
     }
-    char *password = strndup(secret.data, secret.len);
-    if (!password) {
-        return weir_fail(err, WEIR_RETRY, "connect to %s: no memory", s->where);
-    }
+    client_options(s->link.mysql, &tls);
     /* FOUND_ROWS: an UPDATE that changes nothing still says that the row is
      * there. */
     const bool in = mysql_real_connect(
         s->link.mysql, socket ? NULL : conf->host, conf->user, password, NULL,
         (unsigned)conf->port, socket,
         CLIENT_FOUND_ROWS | CLIENT_MULTI_STATEMENTS) != NULL;
-    explicit_bzero(password, secret.len);
-    free(password);
-    return in ? WEIR_OK : link_fail(s, "connect", err);
-}
-
-/* Connector/C 3.3 goes on in the clear where the server offers no TLS and it
- * was not to verify it. */
-static enum weir_status
-check_tls(struct sink *s, struct weir_err *err)
-{
-    if (s->conf->tls == TLS_OFF) {
-        return WEIR_OK;
-    }
-    if (!mysql_get_ssl_cipher(s->link.mysql)) {
-        return weir_fail(err, WEIR_FATAL,
-                         "%s speaks no TLS, which tls = %s wants", s->where,
-                         s->conf->tls == TLS_VERIFY ? "verify" : "on");
-    }
-    if (s->conf->tls == TLS_ON && !s->unverified) {
-        s->unverified = true;
-        weir_log(s->in, WEIR_WARN,
-                 "tls = on: what goes to %s is encrypted, but who answers "
-                 "there is not verified; tls = verify does that", s->where);
-    }
-    return WEIR_OK;
+    client_forget(password);
+    return in ? client_encrypted(s->link.mysql, s->in, &tls, s->where,
+                                 &s->unverified, err)
+              : link_fail(s, "connect", err);
 }
 
 /* What a statement means must not go by the target's defaults.  A date that
@@ -292,9 +231,6 @@ connect_link(struct sink *s, bool patient, struct weir_err *err)
     }
     set_options(s->link.mysql, s->conf, patient);
     enum weir_status st = login(s, err);
-    if (st == WEIR_OK) {
-        st = check_tls(s, err);
-    }
     if (st == WEIR_OK) {
         s->link.mariadb = mariadb_connection(s->link.mysql);
         st = pin_session(s, err);
@@ -367,45 +303,4 @@ link_query(struct sink *s, const char *what, struct weir_str sql,
     }
     out->ncells = mysql_num_fields(out->res);
     return WEIR_OK;
-}
-
-bool
-result_next(struct result *r)
-{
-    r->row = r->res ? mysql_fetch_row(r->res) : NULL;
-    r->lengths = r->row ? mysql_fetch_lengths(r->res) : NULL;
-    return r->row && r->lengths;
-}
-
-struct weir_str
-result_str(const struct result *r, unsigned cell)
-{
-    if (!r->row || cell >= r->ncells || !r->row[cell]) {
-        return (struct weir_str){ "", 0 };
-    }
-    return (struct weir_str){ r->row[cell], r->lengths[cell] };
-}
-
-uint64_t
-result_u64(const struct result *r, unsigned cell)
-{
-    const struct weir_str s = result_str(r, cell);
-    uint64_t              v = 0;
-
-    for (size_t i = 0; i < s.len && i < 20; i++) {
-        if (s.data[i] < '0' || s.data[i] > '9') {
-            return 0;
-        }
-        v = v * 10 + (uint64_t)(s.data[i] - '0');
-    }
-    return v;
-}
-
-void
-result_free(struct result *r)
-{
-    if (r->res) {
-        mysql_free_result(r->res);
-    }
-    *r = (struct result){ 0 };
 }

@@ -24,12 +24,6 @@
 /* A statement of ours that takes longer than this is given up. */
 #define QUERY_TIMEOUT_MS 60000
 
-/* Plugins that don't give the password away to who asks for it in the clear,
- * which the connection would do if a hostile server asked. */
-#define AUTH_PLUGINS \
-    "mysql_native_password,client_ed25519,caching_sha2_password," \
-    "sha256_password,parsec"
-
 /* A server's ER_SECURE_TRANSPORT_REQUIRED. */
 #define SECURE_TRANSPORT_REQUIRED 3159
 
@@ -174,28 +168,6 @@ connect_fail(struct conn *c, struct weir_err *err)
 
 /* ---- Connecting */
 
-/* All is said in both directions, as the defaults differ: off in Connector/C
- * 3.3, on and verified in 3.4. */
-static void
-set_tls(MYSQL *m, const struct mysql_conf *conf)
-{
-    const my_bool enforce = conf->tls != TLS_OFF;
-    const my_bool verify = conf->tls == TLS_VERIFY;
-    const struct { enum mysql_option option; const char *path; } files[] = {
-        { MYSQL_OPT_SSL_CA, conf->tls_ca },
-        { MYSQL_OPT_SSL_CERT, conf->tls_cert },
-        { MYSQL_OPT_SSL_KEY, conf->tls_key },
-    };
-
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        if (enforce && files[i].path && *files[i].path) {
-            mysql_options(m, files[i].option, files[i].path);
-        }
-    }
-    mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &enforce);
-    mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
-}
-
 static void
 set_options(MYSQL *m, const struct mysql_conf *conf)
 {
@@ -204,22 +176,12 @@ set_options(MYSQL *m, const struct mysql_conf *conf)
     /* Guards what can't be polled for: the rest of a packet half read. */
     const unsigned read_sec = (unsigned)((conf->heartbeat * 4 + 4999) / 1000);
     const unsigned write_sec = 30;
-    const my_bool  off = 0;
-    const unsigned infile = 0;
-    const unsigned long biggest = (1UL << 30) + (1UL << 20);
     const size_t   stack = COROUTINE_STACK_BYTES;
 
     mysql_options(m, MYSQL_OPT_NONBLOCK, &stack);
     mysql_options(m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_sec);
     mysql_options(m, MYSQL_OPT_READ_TIMEOUT, &read_sec);
     mysql_options(m, MYSQL_OPT_WRITE_TIMEOUT, &write_sec);
-    mysql_options(m, MYSQL_OPT_RECONNECT, &off);
-    mysql_options(m, MYSQL_OPT_LOCAL_INFILE, &infile);
-    mysql_options(m, MYSQL_OPT_MAX_ALLOWED_PACKET, &biggest);
-    mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-    mysql_options(m, MARIADB_OPT_RESTRICTED_AUTH, AUTH_PLUGINS);
-    set_tls(m, conf);
-    mysql_options4(m, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "weir");
 }
 
 static enum weir_status
@@ -241,60 +203,45 @@ connect_with(struct conn *c, const char *password, struct weir_err *err)
     return done ? WEIR_OK : connect_fail(c, err);
 }
 
-/* Connector/C 3.3 goes on in the clear where the server offers no TLS and it
- * was not to verify it. */
-static enum weir_status
-check_tls(struct conn *c, struct weir_err *err)
+static struct client_tls
+tls_of(const struct mysql_conf *conf)
 {
-    struct source *src = c->src;
+    return (struct client_tls){ conf->tls, conf->tls_ca, conf->tls_cert,
+                                conf->tls_key };
+}
 
-    if (src->conf->tls == TLS_OFF) {
-        return WEIR_OK;
+static enum weir_status
+login(struct conn *c, struct weir_err *err)
+{
+    struct source           *src = c->src;
+    const struct client_tls  tls = tls_of(src->conf);
+    char                    *password;
+
+    enum weir_status st = client_password(src->in, src->conf->password,
+                                          src->conf->password_file, &password,
+                                          err);
+    if (st != WEIR_OK) {
+        return st;
     }
-    if (!mysql_get_ssl_cipher(c->mysql)) {
-        return weir_fail(err, WEIR_FATAL,
-                         "%s speaks no TLS, which tls = %s wants", src->name,
-                         src->conf->tls == TLS_VERIFY ? "verify" : "on");
-    }
-    if (src->conf->tls == TLS_ON && !src->unverified) {
-        src->unverified = true;
-        weir_log(src->in, WEIR_WARN,
-                 "tls = on: what goes to %s is encrypted, but who answers "
-                 "there is not verified; tls = verify does that", src->name);
-    }
-    return WEIR_OK;
+    set_options(c->mysql, src->conf);
+    client_options(c->mysql, &tls);
+    st = connect_with(c, password, err);
+    client_forget(password);
+    return st == WEIR_OK ? client_encrypted(c->mysql, src->in, &tls, src->name,
+                                            &src->unverified, err)
+                         : st;
 }
 
 enum weir_status
 conn_open(struct conn *c, struct weir_err *err)
 {
-    const struct mysql_conf *conf = c->src->conf;
-    struct weir_str          secret = { "", 0 };
-
     conn_close(c);
-    if (conf->password_file && *conf->password_file) {
-        const enum weir_status st =
-            weir_secret(c->src->in, conf->password_file, &secret, err);
-        if (st != WEIR_OK) {
-            return st;
-        }
-    } else if (conf->password) {
-        secret = (struct weir_str){ conf->password, strlen(conf->password) };
-    }
-    char *password = strndup(secret.data, secret.len);
     c->mysql = mysql_init(NULL);
-    if (!c->mysql || !password) {
-        free(password);
+    if (!c->mysql) {
         return weir_fail(err, WEIR_RETRY, "connect to %s: out of memory",
                          c->src->name);
     }
-    set_options(c->mysql, conf);
-    enum weir_status st = connect_with(c, password, err);
-    explicit_bzero(password, secret.len);
-    free(password);
-    if (st == WEIR_OK) {
-        st = check_tls(c, err);
-    }
+    enum weir_status st = login(c, err);
     if (st == WEIR_OK) {
         c->src->denied = false;
         /* Quoting, and what information_schema prints, go by these. */
@@ -418,46 +365,4 @@ conn_row(struct conn *c, const char *sql, unsigned ncells, struct result *r,
                          c->src->name, sql);
     }
     return WEIR_OK;
-}
-
-bool
-result_next(struct result *r)
-{
-    r->row = r->res ? mysql_fetch_row(r->res) : NULL;
-    r->lengths = r->row ? mysql_fetch_lengths(r->res) : NULL;
-    return r->row && r->lengths;
-}
-
-struct weir_str
-result_str(const struct result *r, unsigned cell)
-{
-    if (!r->row || cell >= r->ncells || !r->row[cell]) {
-        return (struct weir_str){ "", 0 };
-    }
-    return (struct weir_str){ r->row[cell], r->lengths[cell] };
-}
-
-uint64_t
-result_u64(const struct result *r, unsigned cell)
-{
-    const struct weir_str s = result_str(r, cell);
-    uint64_t              v = 0;
-
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.data[i] < '0' || s.data[i] > '9' ||
-            v > (UINT64_MAX - 9) / 10) {
-            return 0;
-        }
-        v = v * 10 + (uint64_t)(s.data[i] - '0');
-    }
-    return v;
-}
-
-void
-result_free(struct result *r)
-{
-    if (r->res) {
-        mysql_free_result(r->res);
-    }
-    *r = (struct result){ 0 };
 }

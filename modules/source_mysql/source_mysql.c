@@ -20,13 +20,6 @@ static const struct weir_name identities[] = {
     { NULL, 0 },
 };
 
-static const struct weir_name tls_names[] = {
-    { "off", TLS_OFF },
-    { "on", TLS_ON },
-    { "verify", TLS_VERIFY },
-    { NULL, 0 },
-};
-
 /* clang-format off */
 #define T struct mysql_conf
 static const struct weir_directive directives[] = {
@@ -46,7 +39,7 @@ static const struct weir_directive directives[] = {
              .help = "its password"),
     WEIR_STR(T, password_file, .value = "",
              .help = "a file with the password, read at each connect"),
-    WEIR_CHOICE(T, tls, .value = "off", .names = tls_names,
+    WEIR_CHOICE(T, tls, .value = "off", .names = client_tls_names,
                 .help = "off, on (encrypted, nobody verified) or verify"),
     WEIR_STR(T, tls_ca, .value = "",
              .help = "a file with the certificates that tls = verify trusts; "
@@ -76,53 +69,19 @@ static const struct weir_directive directives[] = {
 /* ---- The configuration */
 
 static bool
-is_set(const char *text)
-{
-    return text && *text;
-}
-
-static bool
 is_local(const struct mysql_conf *conf)
 {
-    return conf->hosts.n == 0 && !is_set(conf->socket) &&
+    return conf->hosts.n == 0 && !client_is_set(conf->socket) &&
            strcmp(conf->host, "localhost") == 0;
 }
 
 static enum weir_status
 check_tls(const struct mysql_conf *conf, struct weir_err *err)
 {
-    const struct { const char *name, *path; } files[] = {
-        { "tls_ca", conf->tls_ca },
-        { "tls_cert", conf->tls_cert },
-        { "tls_key", conf->tls_key },
-    };
+    const struct client_tls tls = { conf->tls, conf->tls_ca, conf->tls_cert,
+                                    conf->tls_key };
 
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        if (!is_set(files[i].path)) {
-            continue;
-        }
-        if (conf->tls == TLS_OFF) {
-            return weir_fail(err, WEIR_FATAL, "%s has no meaning with tls = "
-                             "off", files[i].name);
-        }
-        if (files[i].path[0] != '/') {
-            return weir_fail(err, WEIR_FATAL, "%s = \"%s\" is no path from /",
-                             files[i].name, files[i].path);
-        }
-    }
-    if (conf->tls == TLS_ON && is_set(conf->tls_ca)) {
-        return weir_fail(err, WEIR_FATAL, "tls = on verifies nobody, so that "
-                         "tls_ca has no meaning: set tls = verify");
-    }
-    if (is_set(conf->tls_cert) != is_set(conf->tls_key)) {
-        return weir_fail(err, WEIR_FATAL, "tls_cert and tls_key: one of them "
-                         "is missing");
-    }
-    if (conf->tls != TLS_OFF && (is_set(conf->socket) || is_local(conf))) {
-        return weir_fail(err, WEIR_FATAL, "tls is for TCP: the unix socket "
-                         "leaves this machine by no wire");
-    }
-    return WEIR_OK;
+    return client_check_tls(&tls, client_is_set(conf->socket) || is_local(conf), err);
 }
 
 /* Several hosts are told apart, and gone on with, by GTIDs only. */
@@ -132,10 +91,10 @@ check_hosts(const struct mysql_conf *conf, struct weir_err *err)
     if (conf->hosts.n == 0) {
         return WEIR_OK;
     }
-    if (is_set(conf->socket) || strcmp(conf->host, "localhost") != 0) {
+    if (client_is_set(conf->socket) || strcmp(conf->host, "localhost") != 0) {
         return weir_fail(err, WEIR_FATAL, "hosts takes the place of %s: one of "
                          "them is too much",
-                         is_set(conf->socket) ? "socket" : "host");
+                         client_is_set(conf->socket) ? "socket" : "host");
     }
     if (conf->hosts.n > 1 && strncmp(conf->start, "file:", 5) == 0) {
         return weir_fail(err, WEIR_FATAL, "start = \"%s\" with several hosts: "
@@ -151,15 +110,15 @@ source_check(const void *data, struct weir_err *err)
     const struct mysql_conf *conf = data;
     struct start             start;
 
-    if (!is_set(conf->host) || !is_set(conf->user)) {
+    if (!client_is_set(conf->host) || !client_is_set(conf->user)) {
         return weir_fail(err, WEIR_FATAL, "%s = \"\" names nobody",
-                         is_set(conf->host) ? "user" : "host");
+                         client_is_set(conf->host) ? "user" : "host");
     }
-    if (is_set(conf->socket) && strcmp(conf->host, "localhost") != 0) {
+    if (client_is_set(conf->socket) && strcmp(conf->host, "localhost") != 0) {
         return weir_fail(err, WEIR_FATAL, "host = \"%s\" and socket = \"%s\": "
                          "one of them is too much", conf->host, conf->socket);
     }
-    if (is_set(conf->socket) && conf->socket[0] != '/') {
+    if (client_is_set(conf->socket) && conf->socket[0] != '/') {
         return weir_fail(err, WEIR_FATAL, "socket = \"%s\" is no path from /",
                          conf->socket);
     }
@@ -169,7 +128,7 @@ source_check(const void *data, struct weir_err *err)
                          "port = %" PRId64 " has no meaning: for TCP write "
                          "host = \"127.0.0.1\"", conf->port);
     }
-    if (is_set(conf->password) && is_set(conf->password_file)) {
+    if (client_is_set(conf->password) && client_is_set(conf->password_file)) {
         return weir_fail(err, WEIR_FATAL, "password and password_file: one of "
                          "them is too much");
     }
@@ -244,9 +203,9 @@ source_open(struct weir_instance *in, const void *data, void **self,
     src->dump.src = src->ask.src = src;
     src->server_id = conf->server_id ? (uint32_t)conf->server_id
                                      : derive_server_id(in);
-    if (is_set(conf->socket) || is_local(conf)) {
+    if (client_is_set(conf->socket) || is_local(conf)) {
         snprintf(src->name, sizeof src->name, "%.200s",
-                 is_set(conf->socket) ? conf->socket : "localhost");
+                 client_is_set(conf->socket) ? conf->socket : "localhost");
     } else {
         snprintf(src->name, sizeof src->name, "%.200s:%" PRId64, conf->host,
                  conf->port);

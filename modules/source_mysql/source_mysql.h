@@ -6,15 +6,11 @@
 #ifndef SOURCE_MYSQL_H
 #define SOURCE_MYSQL_H
 
-#include <weir/module.h>
-
-#include <mysql.h>
+#include "../mysql_client/client.h"
 
 #define STR_ARG(s) (int)(s).len, (s).data /* for "%.*s" */
 
 enum identity { IDENTITY_UID, IDENTITY_SERVER_ID, IDENTITY_NONE };
-
-enum tls { TLS_OFF, TLS_ON, TLS_VERIFY };
 
 struct mysql_conf {
     struct weir_list hosts;
@@ -32,13 +28,6 @@ struct conn {
     MYSQL         *mysql; /* NULL: not connected */
 };
 
-struct result { /* of a query; a row at a time */
-    MYSQL_RES     *res;
-    MYSQL_ROW      row;
-    unsigned long *lengths;
-    unsigned       ncells;
-};
-
 enum weir_status conn_open(struct conn *c, struct weir_err *err);
 void             conn_close(struct conn *c);
 int              conn_fd(const struct conn *c);
@@ -50,12 +39,6 @@ enum weir_status conn_fail(struct conn *c, const char *what,
                            struct weir_err *err);
 /* 'text', for use in a statement; malloc'd. */
 char *conn_quote(struct conn *c, struct weir_str text);
-
-bool            result_next(struct result *r);
-/* NULL and missing cells are empty; a NUL stands behind all. */
-struct weir_str result_str(const struct result *r, unsigned cell);
-uint64_t        result_u64(const struct result *r, unsigned cell);
-void            result_free(struct result *r);
 
 /* What it is encrypted with: "TLSv1.3, TLS_AES_256_GCM_SHA384"; or "". */
 const char *conn_cipher(const struct conn *c, char *out, size_t room);

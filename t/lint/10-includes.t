@@ -49,6 +49,7 @@ my @modules;
 for my $file (project_files(qr{^modules/\w+/.*\.[ch]})) {
     my ($own) = $file =~ m{^(modules/\w+)/};
     for (slurp(source_dir() . "/$file") =~ /^\s*#\s*include\s+"([^"]+)"/mg) {
+        next if m{^\.\./mysql_client/};    # what two modules compile in
         push @modules, "$file: $_" if !-f source_dir() . "/$own/$_";
     }
     for (slurp(source_dir() . "/$file") =~ /^\s*#\s*include\s+<([^>]+)>/mg) {

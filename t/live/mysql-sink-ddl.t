@@ -38,7 +38,7 @@ for my $case (
     [ 'ddl = apply two_way = on', qr/^1 .*can't be marked/s ],
     [ 'table = "{id}"', qr/^1 .*only \{database\} and \{table\}/s ],
     [ 'database = ""', qr/^1 /s ],
-    [ 'tls_cert = "x" tls = on', qr/^1 .*each needs the other/s ],
+    [ 'tls_cert = "/x" tls = on', qr/^1 .*tls_cert and tls_key: one of them is missing/s ],
     [ 'password_file = "x"', qr/^1 .*give only one/s ],
     [ 'two_way = on split = on', qr/^0 .*exactly-once/s ],
 ) {
