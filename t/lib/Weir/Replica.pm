@@ -13,10 +13,12 @@ sub replica_cnf { return "log_slave_updates = ON\nrelay_log = relay" }
 sub is_mysql { return $_[0]->isa('Weir::Mysql') }
 
 # `what` there, as "START %s", by the name that it has in each flavour.
+sub word { my ($db) = @_; return is_mysql($db) && $db->release >= 800 ? 'REPLICA' : 'SLAVE' }
+
 sub replica_do
 {
     my ($db, $form) = @_;
-    $db->do(sprintf $form, is_mysql($db) && $db->release >= 800 ? 'REPLICA' : 'SLAVE');
+    $db->do(sprintf $form, word($db));
     return;
 }
 
@@ -69,7 +71,7 @@ sub has_executed { my ($db, $gtids) = @_; return covers($db, $db->gtids, $gtids)
 sub received
 {
     my ($db, $gtids) = @_;
-    my ($row) = $db->rows(is_mysql($db) ? 'SHOW REPLICA STATUS' : 'SHOW SLAVE STATUS');
+    my ($row) = $db->rows('SHOW ' . word($db) . ' STATUS');
     my ($pattern) = is_mysql($db) ? qr/^[0-9a-f-]{36}:/ : qr/^0-\d+-\d+$/;
     my $set = join ',', grep { $_ =~ $pattern } map { s/\\n//gr } @$row;
     return covers($db, $set, $gtids);
