@@ -133,10 +133,10 @@ find_lag(struct status_worker *w, const struct status_worker *source)
 {
     const int64_t done = w->page.commit_usec;
 
-    if (w->sink && source->has_page &&
-        source->page.relay_offset > w->page.relay_offset &&
-        w->page.relay_offset) {
-        w->behind = source->page.relay_offset - w->page.relay_offset;
+    w->behind = -1;
+    if (w->sink && source->has_page && w->page.relay_offset) {
+        w->behind = source->page.relay_offset > w->page.relay_offset
+            ? (int64_t)(source->page.relay_offset - w->page.relay_offset) : 0;
     }
     w->lag_usec = done ? w->page.lag_usec : -1;
     if (done && w->sink && source->has_page && !w->page.caught_up) {

@@ -16,7 +16,8 @@ struct status_worker {
     const char        *gtid, *file, *module, *server;
     const char        *why;      /* what keeps it, and what to do; or "" */
     int64_t            lag_usec; /* -1: not known yet */
-    uint64_t           behind;   /* a sink: bytes of the relay before it */
+    int64_t            behind;   /* a sink: bytes of the relay before it; -1: not
+                                    known yet */
     int64_t            silent;   /* seconds since its last sign of life */
     bool               is_well;
 };

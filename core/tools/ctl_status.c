@@ -20,6 +20,17 @@ enum { WATCH_SECONDS = 1 };
 /* ---- As JSON */
 
 static void
+put_behind(struct buf *out, const struct status_worker *w)
+{
+    if (w->behind >= 0) {
+        ctl_uint(out, "behind_bytes", (uint64_t)w->behind);
+    } else {
+        ctl_key(out, "behind_bytes");
+        buf_text(out, "null");
+    }
+}
+
+static void
 put_worker(struct buf *out, const struct status_worker *w)
 {
     const struct worker_page *p = &w->page;
@@ -40,7 +51,7 @@ put_worker(struct buf *out, const struct status_worker *w)
     ctl_uint(out, "file_offset", p->file_offset);
     ctl_uint(out, "relay_offset", p->relay_offset);
     ctl_int(out, "lag_usec", w->lag_usec);
-    ctl_uint(out, "behind_bytes", w->behind);
+    put_behind(out, w);
     ctl_bool(out, "caught_up", p->caught_up);
     ctl_time(out, "commit_time", p->commit_usec);
     ctl_time(out, "started", p->started_usec);
@@ -249,7 +260,7 @@ print_lag(struct ctl *c, const struct status_worker *w, struct buf *json)
         ctl_text(json, "state",
                   str_of(status_word((enum page_state)w->page.state)));
         ctl_int(json, "lag_usec", w->lag_usec);
-        ctl_uint(json, "behind_bytes", w->behind);
+        put_behind(json, w);
         ctl_time(json, "commit_time", w->page.commit_usec);
         buf_text(json, "}");
         return;
@@ -258,7 +269,9 @@ print_lag(struct ctl *c, const struct status_worker *w, struct buf *json)
         status_time(w->lag_usec, lag);
         clock_format(w->page.commit_usec, when);
     }
-    status_bytes(w->behind, behind);
+    if (w->behind >= 0) {
+        status_bytes((uint64_t)w->behind, behind);
+    }
     char *name = arena_printf(&c->arena, "%s/%s", w->pipeline, w->sink);
     printf("%-24s  %-10s  %8s  %10s  %s\n", name,
            status_word((enum page_state)w->page.state), lag, behind, when);

@@ -99,6 +99,8 @@ for my $case (@cases) {
     cmp_ok($took, '<', 1 * $Weir::Slow, '  within a second');
     is($exit, 1, '  exit status');
 }
+is((status_of('down/s'))[0]{behind_bytes}, undef, 'who stands nowhere yet is not said to be behind by 0 bytes');
+unlike(($weir->ctl('lag'))[1], qr{^down/s .* B }m, '  nor in the table');
 SKIP: {
     Test::More::skip('disk full: no file system of its own can be mounted here', 1) if !$mounted;
     ok(1, 'disk full was one of them');
