@@ -535,14 +535,18 @@ move(struct receiver *r, const struct binlog_event *ev)
     }
 }
 
-/* Damaged on its way, it is right the next time; in the file, it is not. */
+/* Damaged on its way, it is right the next time; in the file, it is not.  What
+ * stands before it is right each time, so it is the place that counts. */
 static enum weir_status
 bad_event(struct receiver *r, struct weir_err *err)
 {
-    r->bad_checksums++;
+    if (r->at.offset != r->bad_offset) {
+        r->bad_offset = r->at.offset;
+        r->bad_tries = 0;
+    }
+    r->bad_tries++;
     return weir_wrap(err,
-                     r->bad_checksums < CHECKSUM_TRIES ? WEIR_RETRY
-                                                       : WEIR_FATAL,
+                     r->bad_tries < CHECKSUM_TRIES ? WEIR_RETRY : WEIR_FATAL,
                      "event behind %.*s:%llu", STR_ARG(buf_view(&r->at.file)),
                      (unsigned long long)r->at.offset);
 }
@@ -568,11 +572,7 @@ feed_binlog(void *arg, const void *event, size_t len, struct weir_err *err)
     arena_reset(&r->call);
     move(r, &ev);
     atomic_fetch_add_explicit(&r->set.page->bytes, len, memory_order_relaxed);
-    st = on_event(r, &ev, err);
-    if (st == WEIR_OK && !r->txn.open) {
-        r->bad_checksums = 0;
-    }
-    return st;
+    return on_event(r, &ev, err);
 }
 
 const struct feed_ops receiver_feed_ops = {
