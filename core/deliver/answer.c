@@ -66,7 +66,9 @@ answer_found(void *arg, const struct weir_checkpoint *cp)
 static const struct view *
 view_sent(const struct batch *b, size_t i)
 {
-    return b->round->items[b->todo[b->at + i]].view;
+    const struct view *v = b->round->items[b->todo[b->at + i]].view;
+
+    return v && !v->refused ? v : NULL;
 }
 
 static const struct bound_template *

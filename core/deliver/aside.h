@@ -42,6 +42,7 @@ struct aside_table {
     uint64_t            frame; /* of its first event, as put: sidelog.h */
     uint32_t            row;
     bool                alone; /* nothing of it is on its way to the sink */
+    char               *why;   /* it was parked, until that is durable and said */
 };
 struct aside {
     const char         *dir; /* of the sink */

@@ -581,12 +581,15 @@ aside_start(struct deliverer *d, struct weir_err *err)
     if (st != WEIR_OK || !aside_is_asked(d)) {
         return st;
     }
-    if (d->is_new || !is_level(d)) {
-        return answer(d, false, d->is_new
-                          ? "the sink has no position yet"
-                          : "its lanes do not stand at one place since they "
-                            "were killed; they meet by themselves, mostly "
-                            "within seconds: ask again then", err);
+    if (d->is_new) {
+        return answer(d, false, "the sink has no position yet", err);
+    }
+    d->meet = !is_level(d);
+    if (d->meet) {
+        log_info("what is asked waits until the lanes, which were left at "
+                 "different places, have met");
+        d->request.verb = REQUEST_NONE; /* taken up again at that start */
+        return WEIR_OK;
     }
     const bool park = d->request.verb == REQUEST_PARK_RESUME ||
                       d->request.verb == REQUEST_PARK_DISCARD;

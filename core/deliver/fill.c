@@ -61,7 +61,7 @@ fill_add(struct deliverer *d, struct view *v, const struct frame *f)
     round_hold(r, d->frame_block);
     ev->seq = f->offset;
     ev->txn = transaction_of_round(d);
-    ev->table = v ? v->out : NULL;
+    ev->table = v && !v->refused ? v->out : NULL;
     if (!d->txn_has_events) {
         ev->flags |= WEIR_FIRST_IN_TXN;
     }

@@ -77,7 +77,8 @@ struct view {
 /* An event of a round, and where it came from. */
 struct item {
     struct weir_event *ev;
-    struct view       *view;
+    struct view       *view; /* of a statement also one that table() refused:
+                                what it is about, if that is refused too */
     uint64_t           frame, head, table; /* offsets in the relay */
     uint64_t           hash; /* of the target's key; 0: not asked for yet */
     uint8_t            lane;
@@ -262,6 +263,8 @@ struct deliverer {
     uint32_t         nfound; /* slots, as slot 0 says */
     uint64_t         slots_end; /* the largest place in them */
     bool             asking_all;
+    bool             meet;    /* lanes stand apart, and somebody asked for what
+                                 needs them at one place */
     bool             careful; /* one event at a time, to find a culprit */
     uint64_t         careful_until;
 

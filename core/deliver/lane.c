@@ -263,6 +263,8 @@ enqueue(struct batch *b)
     pthread_cond_signal(&l->wake);
 }
 
+/* With `here`, one that failed for good on this thread stays where it is: what
+ * became of it, a start finds out, and until then nothing is written again. */
 void
 lanes_give(struct deliverer *d, struct round *r, bool here)
 {
@@ -278,6 +280,8 @@ lanes_give(struct deliverer *d, struct round *r, bool here)
     pthread_mutex_lock(&d->lock);
     if (done) {
         finish(r->batches);
+    } else if (here && r->batches) {
+        r->batches->lane->stuck = r->batches->lane->fate != WEIR_OK;
     }
     for (struct batch *b = r->batches; b && !done; b = b->sibling) {
         enqueue(b);
@@ -307,10 +311,11 @@ refuse_one(struct deliverer *d, const struct batch *b, const struct verdict *v,
     struct weir_err          reason;
 
     weir_fail(&reason, WEIR_REJECT,
-              "%.*s.%.*s, row of version %llu, transaction %.*s at "
+              "%.*s.%.*s, %s of version %llu, transaction %.*s at "
               "%.*s:%llu: %s",
               STR_ARG(ev->table ? ev->table->schema : STR("")),
               STR_ARG(ev->table ? ev->table->name : STR("")),
+              ev->op < WEIR_SNAPSHOT_BEGIN ? "row" : "statement",
               (unsigned long long)ev->seq, STR_ARG(ev->txn->gtid),
               STR_ARG(ev->txn->file), (unsigned long long)ev->txn->offset,
               v->reason);

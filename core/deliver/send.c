@@ -21,9 +21,9 @@ static void
 add_sent(struct batch *b, const struct item *item)
 {
     b->events[b->nsent] = item->ev;
-    b->slots[b->nsent] = item->view && item->view->slots
-                             ? item->view->slots[b->lane->index]
-                             : NULL;
+    const struct view *v = item->view;
+    b->slots[b->nsent] =
+        v && v->slots && !v->refused ? v->slots[b->lane->index] : NULL;
     b->nsent++;
 }
 

@@ -423,12 +423,30 @@ view_free(struct deliverer *d, struct view *v)
     free(v);
 }
 
-static void
-keep_view(struct deliverer *d, struct view *v)
+/* One that is refused is kept, too: its first event says so. */
+static enum weir_status
+keep_or_free(struct deliverer *d, struct view *v, enum weir_status st,
+             struct view **out, struct weir_err *err)
 {
+    if (st != WEIR_OK && v->table) {
+        st = weir_wrap(err, st, "table %.*s.%.*s",
+                       STR_ARG(v->table->pub.schema),
+                       STR_ARG(v->table->pub.name));
+    }
+    if (st == WEIR_REJECT && v->table) {
+        v->refused = arena_copy(&v->arena, err, sizeof *err);
+        st = WEIR_OK;
+    }
+    if (st != WEIR_OK) {
+        view_free(d, v);
+        return st;
+    }
+    atomic_store(&v->held, refuse_holds(d, v));
     v->next = d->views;
     d->views = v;
     d->nviews++;
+    *out = v;
+    return WEIR_OK;
 }
 
 static enum weir_status
@@ -442,26 +460,10 @@ view_make(struct deliverer *d, struct weir_str payload, uint64_t version,
     enum weir_status st =
         table_load(&v->arena, v->payload, version, &v->table, err);
     if (st == WEIR_OK) {
-        const struct weir_table *t = &v->table->pub;
-        v->wanted = view_routed(d, t->schema, t->name);
+        v->wanted = view_routed(d, v->table->pub.schema, v->table->pub.name);
         st = v->wanted ? prepare(d, v, err) : WEIR_OK;
-        if (st != WEIR_OK) {
-            st = weir_wrap(err, st, "table %.*s.%.*s", STR_ARG(t->schema),
-                           STR_ARG(t->name));
-        }
-        if (st == WEIR_REJECT) { /* said at its first row */
-            v->refused = arena_copy(&v->arena, err, sizeof *err);
-            st = WEIR_OK;
-        }
     }
-    if (st != WEIR_OK) {
-        view_free(d, v);
-        return st;
-    }
-    atomic_store(&v->held, refuse_holds(d, v));
-    keep_view(d, v);
-    *out = v;
-    return WEIR_OK;
+    return keep_or_free(d, v, st, out, err);
 }
 
 static void
@@ -644,12 +646,8 @@ view_by_name(struct deliverer *d, struct weir_str schema, struct weir_str name,
 
     if (!v || v->name_only) {
         v = bare_view(d, schema, name);
-        const enum weir_status st = v->wanted ? prepare(d, v, err) : WEIR_OK;
-        if (st != WEIR_OK) {
-            view_free(d, v);
-            return st;
-        }
-        keep_view(d, v);
+        return keep_or_free(d, v, v->wanted ? prepare(d, v, err) : WEIR_OK,
+                            out, err);
     }
     *out = v;
     return WEIR_OK;
@@ -674,14 +672,8 @@ view_of_name(struct deliverer *d, struct weir_str schema, struct weir_str name,
             arena_array(&v->arena, d->nstages + 1, sizeof *plans);
         st = through_stages(d, v, plans, err);
     }
-    if (st != WEIR_OK) {
-        view_free(d, v);
-        return st;
-    }
-    if (v->wanted) {
+    if (st == WEIR_OK && v->wanted) {
         find_directives(d, v);
     }
-    keep_view(d, v);
-    *out = v;
-    return WEIR_OK;
+    return keep_or_free(d, v, st, out, err);
 }
