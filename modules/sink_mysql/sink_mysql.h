@@ -58,6 +58,8 @@ struct target {
     struct weir_str         *columns;  /* of each column, quoted; no data: it
                                           isn't written */
     bool                    *compared; /* strict: its value before is, too */
+    bool                    *renewed; /* an UPDATE that doesn't say its value
+                                         gives it one there */
     uint32_t                *key, nkey; /* how a row is found; 0: by all */
     bool upsert; /* its key is its only one: ON DUPLICATE KEY hits that row */
     bool single; /* one of its unique keys is how rows are found */
@@ -103,6 +105,7 @@ struct link {
     MYSQL   *mysql; /* NULL: not connected */
     bool     mariadb, in_txn;
     bool     exact_names; /* "T" and "t" are two tables */
+    bool     null_is_now; /* for a TIMESTAMP NOT NULL */
     uint64_t max_packet;
 };
 
@@ -153,6 +156,8 @@ struct row { /* what becomes of one row */
     const struct target     *t;
     const struct weir_value *before, *after; /* NULL: wasn't, or isn't, there */
     bool                     upsert; /* may be there already, or be missing */
+    bool                     anew; /* inserted: what `after` leaves out is the
+                                      target's default, not what was before */
 };
 /* Adds one statement for as many of the rows as fit: all are inserted, or all
  * are deleted.  Gives their number. */

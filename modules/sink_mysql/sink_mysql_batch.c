@@ -25,6 +25,7 @@ row_of_event(const struct sink *s, const struct weir_batch *b, size_t i)
         .t = t,
         .before = snapshot ? NULL : ev->before,
         .after = ev->after,
+        .anew = ev->op == WEIR_INSERT,
         .upsert = t->nkey > 0 &&
                   (snapshot || s->conf->conflict == CONFLICT_IDEMPOTENT),
     };
