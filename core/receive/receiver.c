@@ -241,13 +241,23 @@ feed_position(void *arg, struct weir_str gtid_set, struct weir_str file,
     return feed_flush(r, err);
 }
 
+/* By the header of the first segment, which is still to be written: where one is
+ * there, sinks may have read it, and a frame has to tell them. */
+static void
+told_by_header(struct receiver *r)
+{
+    if (relay_first(r->relay) == relay_end(r->relay)) {
+        position_told(&r->at);
+    }
+}
+
 enum weir_status
 receiver_begin(struct receiver *r, struct weir_str gtid_set,
                struct weir_str file, uint64_t offset, struct weir_err *err)
 {
     if (gtid_set.len) {
         const enum weir_status st = gtid_set_add(r->at.gtids, gtid_set, err);
-        position_told(&r->at);
+        told_by_header(r);
         if (st != WEIR_OK) {
             return weir_wrap(err, WEIR_FATAL, "the position to begin at");
         }
@@ -370,7 +380,7 @@ on_gtid_list(struct receiver *r, const struct binlog_event *ev,
     enum weir_status st = binlog_gtid_list_parse(ev, &text, err);
     if (st == WEIR_OK && text.len) {
         st = gtid_set_add(r->at.gtids, buf_view(&text), err);
-        position_told(&r->at);
+        told_by_header(r);
     }
     buf_free(&text);
     return st == WEIR_OK ? st : weir_wrap(err, WEIR_FATAL, "list of GTIDs");

@@ -438,6 +438,32 @@ reopen(void)
     box_open();
 }
 
+/* Killed before anything was whole, and told then by the server which GTIDs the
+ * place in its file stands for: no frame has told sinks of them. */
+static void
+place_named_later_is_no_gap(void **state)
+{
+    (void)state;
+    box_up(1 << 20);
+    feed_gtid(1);
+    assert_int_equal(feed_xid(), WEIR_OK);
+    feed_gtid(2);
+    feed_map(10, "t");
+    feed_row(10, 2, 200 << 10); /* at once in the file */
+    in_gtids = "0-1-1";
+    reopen();
+    in_gtids = "";
+    relay_close(&killed, false, &in.err);
+    transaction(2, 2, 1, 10);
+    assert_int_equal(feed_xid(), WEIR_OK);
+    publish();
+    struct deliverer *d = start(10, CONF_START_RELAY, false);
+    run_all(d);
+    assert_string_equal(out.got, "(2) ");
+    deliver_close(&d);
+    box_down();
+}
+
 static unsigned
 kept_groups(void)
 {
@@ -560,6 +586,7 @@ main(void)
         cmocka_unit_test(last_is_known_behind_statements),
         cmocka_unit_test(views_do_not_pile_up),
         cmocka_unit_test(transaction_without_frames_ends_a_segment),
+        cmocka_unit_test(place_named_later_is_no_gap),
         cmocka_unit_test(xa_killed_behind_its_commit),
         cmocka_unit_test(xa_commit_that_was_lost_comes_again),
         cmocka_unit_test(xa_file_that_is_damaged_stops),
