@@ -217,6 +217,9 @@ deliver_step(struct deliverer *d, struct weir_err *err)
 
     d->held_up = false;
     enum weir_status st = lanes_attend(d, err);
+    if (st == WEIR_OK && write_is_held(d)) {
+        return hold(d);
+    }
     if (st == WEIR_OK && !d->ready) {
         st = decode(d, &idle, err);
     }

@@ -308,6 +308,7 @@ struct deliverer {
     uint64_t     saved_offset, written_offset; /* of the relay, then */
     bool         moved;   /* the place did, since the last checkpoint */
     bool         unsaved; /* the file here is behind */
+    struct weir_err unsaved_why; /* it can't be written; empty: it can */
 };
 
 /* view.c */
@@ -449,6 +450,9 @@ void write_done(struct deliverer *d, struct round *r);
  * which tells how many lanes there are.  What stood before is not sent again. */
 enum weir_status write_settle(struct deliverer *d, struct weir_err *err);
 enum weir_status save_checkpoint(struct deliverer *d, struct weir_err *err);
+/* The file here can't be written, and the sink keeps none: what it is given now
+ * would come again after a crash, without end.  Tries again each second. */
+bool write_is_held(struct deliverer *d);
 /* Each second, and before much of the relay is held for what is done. */
 bool checkpoint_due(const struct deliverer *d, int64_t then,
                     uint64_t offset_then);

@@ -45,8 +45,7 @@ deliver_beat(struct deliverer *d)
                                                    memory_order_relaxed);
         beat = since && since < beat ? since : beat;
     }
-    atomic_store_explicit(&d->set.page->heartbeat, beat,
-                          memory_order_relaxed);
+    page_beat_at(d->set.page, beat);
 }
 
 void
@@ -475,6 +474,10 @@ deliver_trouble(struct deliverer *d, char *out, size_t room)
         }
     }
     pthread_mutex_unlock(&d->lock);
+    if (!any && d->unsaved_why.text[0]) {
+        any = true;
+        snprintf(out, room, "%s", d->unsaved_why.text);
+    }
     return any;
 }
 

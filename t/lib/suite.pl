@@ -38,9 +38,9 @@ $ENV{WEIR_LONG}   = $long ? 1 : 0;
 $ENV{WEIR_KILLS}  //= $long ? 40 : 3;
 delete @ENV{grep { /^(?:MAKE|MFLAGS$|DESTDIR$)/ } keys %ENV};
 
-# The folders with live tests, and the file that sanitizers see in each run.
+# The folders with live tests, and the files that sanitizers see in each run.
 my @live_folders = ('t/live', 't/reload', 't/fault');
-my @sanitized    = ('t/live/20-equality.t');
+my @sanitized    = ('t/live/20-equality.t', 't/fault/30-crash-points.t');
 
 # Of t/contract what needs an installed server; the rest is in make check.
 my @contract = map { "t/contract/$_.t" } qw(abi newmodule modtest-redis);

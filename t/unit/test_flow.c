@@ -218,6 +218,39 @@ commit_that_fails_is_read_again(void **state)
     box_down();
 }
 
+/* A sink that has no checkpoint of its own is given nothing more as long as the
+ * one here can't be written. */
+static void
+checkpoint_that_fails_holds_what_comes(void **state)
+{
+    char why[512];
+
+    (void)state;
+    box_up(1 << 20);
+    for (uint64_t seq = 1; seq <= 3; seq++) {
+        transaction(seq, (uint32_t)seq, 1, 10);
+        assert_int_equal(feed_xid(), WEIR_OK);
+    }
+    publish();
+    struct deliverer *d = start(1, CONF_START_RELAY, false);
+    signal(SIGXFSZ, SIG_IGN);
+    limit_files(1);
+    d->saved_at = 0; /* due */
+    step(d);
+    step(d);
+    assert_string_equal(out.got, "(1) ");
+    assert_true(deliver_trouble(d, why, sizeof why));
+    assert_non_null(strstr(why, "checkpoint: write"));
+    assert_non_null(strstr(why, "nothing more is written"));
+    limit_files(RLIM_INFINITY);
+    d->saved_at = 0;
+    run_all(d);
+    assert_string_equal(out.got, "(1) (2) (3) ");
+    assert_false(deliver_trouble(d, why, sizeof why));
+    deliver_close(&d);
+    box_down();
+}
+
 /* What write() took is not kept before commit(). */
 static void
 nothing_is_stored_before_commit(void **state)
@@ -579,6 +612,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commit_that_fails_is_read_again),
+        cmocka_unit_test(checkpoint_that_fails_holds_what_comes),
         cmocka_unit_test(nothing_is_stored_before_commit),
         cmocka_unit_test(now_is_behind_half_a_transaction),
         cmocka_unit_test(rare_rows_hold_little),
