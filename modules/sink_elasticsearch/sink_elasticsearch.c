@@ -258,7 +258,8 @@ elastic_table(void *self, const struct weir_table *table, void **slot,
         weir_template_glob(s->conf->index, table, glob, sizeof glob, &literal);
 
     (void)slot;
-    if (!s->conf->id && table->nkey == 0) {
+    /* Without columns it is for TRUNCATE only, before any row was seen. */
+    if (!s->conf->id && table->nkey == 0 && table->ncolumns > 0) {
         return weir_fail(err, WEIR_REJECT, "%.*s.%.*s has no primary key to "
                          "make an _id of; say which columns tell its rows "
                          "apart, as in id = \"{a}-{b}\"",

@@ -99,6 +99,17 @@ find_present(struct sink *s, const struct row *r, struct text *out)
     text_free(&sql);
 }
 
+/* Values may hold anything, and a reason is one line. */
+static void
+on_one_line(struct text *t)
+{
+    for (size_t i = 0; i < t->len; i++) {
+        if ((unsigned char)t->data[i] < ' ' || t->data[i] == 127) {
+            t->data[i] = ' ';
+        }
+    }
+}
+
 static enum weir_status
 refuse_missing(struct sink *s, const struct row *r, struct weir_err *err)
 {
@@ -106,6 +117,8 @@ refuse_missing(struct sink *s, const struct row *r, struct weir_err *err)
 
     row_show(s, r->t, r->before, &ours);
     find_present(s, r, &theirs);
+    on_one_line(&ours);
+    on_one_line(&theirs);
     const enum weir_status st =
         theirs.len > 0
             ? weir_fail(err, WEIR_REJECT, "%s: the row of %.*s differs: the "

@@ -318,4 +318,10 @@ $h->end;
 $h = host($fake, index => 'all', truncate => 'ignore');
 is($h->run('open', $users, 'truncate', 'write 1 0 a'), 'OK', 'or ignored');
 $h->end;
+# TRUNCATE may come before any row: then only the table's name is known.
+$h = Sinkhost->new('sink_elasticsearch', $dir, url => $fake->url, index => '{table}');
+is($h->run('open', 'table shop users -'), 'OK', 'a table without columns yet');
+is($h->tell('table shop users - id:int'), 'REJECT', 'one without a key');
+like($h->{reason}, qr/has no primary key to make an _id of/, 'is refused');
+$h->end;
 done_testing();

@@ -43,7 +43,8 @@ my @live_folders = ('t/live', 't/reload', 't/fault');
 my @sanitized    = ('t/live/20-equality.t', 't/fault/30-crash-points.t');
 
 # Of t/contract what needs an installed server; the rest is in make check.
-my @contract = map { "t/contract/$_.t" } qw(abi newmodule modtest-redis);
+my @contract = map { "t/contract/$_.t" }
+    qw(abi newmodule modtest-redis modtest-mysql modtest-elasticsearch);
 
 # Where servers differ: logins, settings, positions, events, definitions.  These
 # run on MySQL too, and on each server by itself (t/run servers).  The rest is
