@@ -119,7 +119,7 @@ add_truncate(struct deliverer *d, const struct frame *f,
         return refuse_ddl(d, v, v->refused ? v->refused->text
                                            : "its table is parked", err);
     }
-    struct weir_event *ev = fill_add(d, v, f);
+    struct weir_event *ev = event_add(d, v, f);
     ev->op = WEIR_TRUNCATE;
     ev->ddl = ddl;
     *added = true;
@@ -163,7 +163,7 @@ fill_ddl(struct deliverer *d, const struct frame *f, bool *added,
         }
     }
     if (st == WEIR_OK && wanted) {
-        struct weir_event *ev = fill_add(d, v, f);
+        struct weir_event *ev = event_add(d, v, f);
         ev->op = WEIR_DDL;
         ev->ddl = ddl;
         *added = true;

@@ -274,7 +274,7 @@ walk_rows(struct deliverer *d, const struct frame *f, uint64_t frame,
         if (st == WEIR_OK &&
             (only == REFUSED_ALL_ROWS || only == d->rows.index)) {
             ev.txn = d->txn;
-            if (fill_steps(d, v, &ev, err) == WEIR_OK) {
+            if (event_steps(d, v, &ev, err) == WEIR_OK) {
                 each(arg, d, v, &ev);
             }
         }

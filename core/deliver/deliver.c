@@ -271,7 +271,7 @@ deliver_close(struct deliverer **dp)
         log_warn("%s; the next start repeats what came since the last one",
                  err.text);
     }
-    fill_leave_frame(d);
+    row_leave_frame(d);
     lanes_close(d);
     views_free(d);
     rounds_free(d);

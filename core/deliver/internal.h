@@ -334,6 +334,13 @@ bool views_are_many(const struct deliverer *d);
 void views_trim(struct deliverer *d);
 void views_free(struct deliverer *d);
 
+/* view_make.c: the stages and the sink are asked; v->wanted may end as false. */
+enum weir_status view_prepare(struct deliverer *d, struct view *v,
+                              struct weir_err *err);
+/* The stages only, for its name. */
+enum weir_status view_prepare_name(struct deliverer *d, struct view *v,
+                                   struct weir_err *err);
+
 /* transaction.c: frames around rows; the head at an offset, read if it is not
  * the present one; a copy of the transaction that lives as long as the batch */
 enum weir_status transaction_head(struct deliverer *d, const struct frame *f,
@@ -355,14 +362,24 @@ enum weir_status fill(struct deliverer *d, bool *idle, struct weir_err *err);
 /* Over the frames before `to`, without their rows. */
 enum weir_status fill_pass(struct deliverer *d, uint64_t to,
                            struct weir_err *err);
-struct weir_event *fill_add(struct deliverer *d, struct view *v,
-                            const struct frame *f);
-void fill_leave_frame(struct deliverer *d);
+/* Of events or bytes. */
+bool fill_is_full(const struct deliverer *d);
+
+/* event.c: a new one of the round, of that frame. */
+struct weir_event *event_add(struct deliverer *d, struct view *v,
+                             const struct frame *f);
 /* A decoded row through filters and transforms; DROP: left out. */
-enum weir_status fill_steps(struct deliverer *d, const struct view *v,
-                            struct weir_event *ev, struct weir_err *err);
+enum weir_status event_steps(struct deliverer *d, const struct view *v,
+                             struct weir_event *ev, struct weir_err *err);
 /* Its flags and table, once it went through. */
-void fill_finish(struct weir_event *made, const struct weir_event *ev);
+void event_finish(struct weir_event *made, const struct weir_event *ev);
+
+/* row.c: into a row frame, of which nothing may be wanted. */
+enum weir_status row_take_frame(struct deliverer *d, struct weir_err *err);
+/* Its rows, until it or the room ends.  *full: another would have to wait. */
+enum weir_status row_walk_frame(struct deliverer *d, bool *full,
+                                struct weir_err *err);
+void row_leave_frame(struct deliverer *d);
 
 /* ddl.c: adds an event of its own, or none, or refuses. */
 enum weir_status fill_ddl(struct deliverer *d, const struct frame *f,
@@ -461,7 +478,21 @@ bool             has_waited(const struct deliverer *d);
 void             place_free(struct place *p);
 void             skip_free(struct skip *s);
 
-/* start.c */
+/* stored.c: what the sink has stored into d->slots. */
+enum weir_status stored_ask(struct deliverer *d, struct weir_err *err);
+/* The lowest position of it, else the one here, into `out`.  DROP: none. */
+enum weir_status stored_find(struct deliverer *d, struct progress *out,
+                             struct weir_err *err);
+uint64_t stored_place(const struct progress *p);
+/* As far as the sink surely has it, whatever it is asked to send again. */
+uint64_t stored_start(const struct deliverer *d, const struct progress *p);
+
+/* place.c: nothing is left out any more. */
+void place_clear(struct deliverer *d);
+/* Behind what is stored; of a new sink.  DROP: the relay is not there yet. */
+enum weir_status place_again(struct deliverer *d, const struct progress *p,
+                             struct weir_err *err);
+enum weir_status place_first(struct deliverer *d, struct weir_err *err);
 enum weir_status place_set(struct deliverer *d, uint64_t next,
                            uint32_t next_row, struct weir_str gtids,
                            struct weir_str file, uint64_t offset,

@@ -67,6 +67,15 @@ my ($wrong) = grep { ($weir->ctl('dead', 'show', 'cache', $_))[1] =~ /WRONGTYPE/
 ($status, $said) = $weir->ctl('dead', 'replay', 'cache', $wrong);
 is($status, 1, 'not mended: refused again');
 like($said, qr/WRONGTYPE/, 'and why');
+# One that is still refused is not in the way of the others.
+$redis->ask('SET', 't:7', 'in the way');
+$db->do('INSERT INTO shop.t VALUES (7, 7)');
+passed(105);
+$redis->ask('DEL', 't:7');
+($status, $said) = $weir->ctl('dead', 'replay', 'cache', 'all');
+is($status, 1, 'all of them, with one that is not mended');
+like($said, qr/1 taken, \d+ left.*; 1 refused again, .*WRONGTYPE/, 'says how many');
+is_deeply($redis->hash('t:7'), { i => 7, k => 7 }, 'and the one behind it is there');
 $redis->ask('DEL', 't:5');
 ($status, $said) = $weir->ctl('dead', 'replay', 'cache', $wrong);
 is($status, 0, 'mended: taken') or diag $said;
