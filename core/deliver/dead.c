@@ -158,12 +158,18 @@ dead_newer(const struct dead_list *l)
 bool
 dead_is_meant(const struct dead_list *l, uint64_t at)
 {
-    for (size_t i = 0; i < l->n; i++) {
-        if (l->letters[i].r.at == at) {
-            return l->letters[i].chosen && !l->letters[i].newer;
+    size_t low = 0, high = l->n;
+
+    while (low < high) { /* they stand in the order of the log */
+        const size_t middle = low + (high - low) / 2;
+        if (l->letters[middle].r.at < at) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
     }
-    return false;
+    return low < l->n && l->letters[low].r.at == at &&
+           l->letters[low].chosen && !l->letters[low].newer;
 }
 
 enum weir_status

@@ -142,6 +142,7 @@ struct batch {
     void                    **slots;
     struct verdict           *verdicts;
     size_t                    nverdicts;
+    size_t                   *said_at; /* in them, of each sent; +1; 0: none */
     /* What the sink will not have, until the decoding thread has seen to it. */
     size_t          nrefused, refused_at;
     struct verdict *refused; /* of the round's items */

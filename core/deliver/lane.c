@@ -262,6 +262,24 @@ enqueue(struct batch *b)
     pthread_cond_signal(&l->wake);
 }
 
+/* What it keeps from being let go of: its own memory, and the relay's blocks that
+ * its values point into, however little of them; one that the round before it
+ * holds too is counted there. */
+static size_t
+bytes_held(const struct deliverer *d, const struct round *r)
+{
+    const struct round *before = d->newest;
+    size_t              blocks = 0;
+
+    for (size_t i = 0; i < r->nblocks; i++) {
+        const bool counted = before && before->nblocks > 0 &&
+                             before->blocks[before->nblocks - 1] ==
+                                 r->blocks[i];
+        blocks += counted ? 0 : r->blocks[i]->room;
+    }
+    return r->arena.used + (blocks > r->bytes ? blocks : r->bytes) + 1;
+}
+
 /* With `here`, one that failed for good on this thread stays where it is: what
  * became of it, a start finds out, and until then nothing is written again. */
 void
@@ -269,7 +287,7 @@ lanes_give(struct deliverer *d, struct round *r, bool here)
 {
     bool done = false;
 
-    r->held = r->arena.used + r->bytes + 1;
+    r->held = bytes_held(d, r);
     d->window += r->held;
     *(d->newest ? &d->newest->next : &d->oldest) = r;
     d->newest = r;

@@ -105,6 +105,7 @@ call_write(struct batch *b, struct weir_err *err)
 
     b->nverdicts = 0;
     err->text[0] = '\0';
+    arena_reset(&b->arena); /* of a try in vain, of which there may be many */
     batch_at_work(b, true);
     lane_enter(l);
     l->in.scratch = &b->arena;

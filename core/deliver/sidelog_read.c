@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -180,6 +181,22 @@ sidelog_set_done(const char *dir, uint64_t done, struct weir_err *err)
     return st;
 }
 
+/* A full disk or a power cut may have left part of one, which counts for nothing;
+ * all lines have one length, by which they are read. */
+static enum weir_status
+cut_torn_line(int fd, const char *path, int line, struct weir_err *err)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) == -1) {
+        return fail_errno(err, WEIR_RETRY, "stat %s", path);
+    }
+    const off_t torn = st.st_size % line;
+    return torn == 0 || ftruncate(fd, st.st_size - torn) == 0
+               ? WEIR_OK
+               : fail_errno(err, WEIR_RETRY, "truncate %s", path);
+}
+
 enum weir_status
 sidelog_set_handled(const char *dir, uint64_t next, struct weir_err *err)
 {
@@ -195,7 +212,8 @@ sidelog_set_handled(const char *dir, uint64_t next, struct weir_err *err)
     if (fd == -1) {
         st = fail_errno(err, WEIR_RETRY, "open %s", path);
     } else {
-        st = file_write(fd, path, text, (size_t)n, err);
+        st = cut_torn_line(fd, path, n, err);
+        st = st != WEIR_OK ? st : file_write(fd, path, text, (size_t)n, err);
         if (st == WEIR_OK && fdatasync(fd) == -1) {
             st = fail_errno(err, WEIR_RETRY, "fdatasync %s", path);
         }

@@ -40,6 +40,8 @@ static struct target {
     int           commit;
     const char   *refused;     /* by table() */
     int           of_ddl;      /* outcome of a statement */
+    int64_t       slow_usec;   /* each write() */
+    size_t        takes, most; /* memory of the batch: each write(), and all */
 } *target;
 
 static void
@@ -127,11 +129,18 @@ write_event(struct weir_batch *b, size_t i)
 static enum weir_status
 sink_write(void *self, struct weir_batch *b, struct weir_err *err)
 {
-    (void)self;
     add(target->calls, "w");
+    if (target->takes) {
+        struct arena *a = ((struct weir_instance *)self)->scratch;
+        arena_alloc(a, target->takes);
+        target->most = a->used > target->most ? a->used : target->most;
+    }
     const enum weir_status st = trouble(b, err);
     if (st != WEIR_OK) {
         return st;
+    }
+    if (target->slow_usec && b->nevents > 0) {
+        clock_sleep(target->slow_usec);
     }
     for (size_t i = 0; i < b->nevents; i++) {
         write_event(b, i);
@@ -377,6 +386,119 @@ fenced_and_fatal_end_the_sink(void **state)
     }
 }
 
+/* A drain ends when its time is over, or at once where the target is down; what
+ * it left is the next start's, and nothing comes twice. */
+static void
+drain_has_an_end(void **state)
+{
+    enum { N = 300 };
+
+    (void)state;
+    up();
+    sink_conf.batching.events = 1;
+    sink_conf.retry = (struct conf_retry){ .base_ms = 60000, .cap_ms = 60000 };
+    rows(1, "t", 1, N);
+    for (int i = 0; i < 2; i++) {
+        target->slow_usec = i ? 0 : 20000;
+        target->down = i ? N : 0;
+        struct deliverer *d = start();
+        struct weir_err   err;
+        for (int k = 0; k < 2 * N; k++) { /* all of it is on its way */
+            deliver_step(d, &err);
+        }
+        const int64_t began = clock_steady();
+        deliver_close(&d);
+        assert_in_range(clock_steady() - began, 0, 5000000);
+    }
+    target->slow_usec = target->down = 0;
+    assert_null(strstr(target->rows, " 300 "));
+    struct deliverer *d = start();
+    run_all(d);
+    deliver_close(&d);
+    const char *p = target->rows;
+    for (int i = 1; i <= N; i++) {
+        char      want[16];
+        const int n = snprintf(want, sizeof want, "%d ", i);
+        assert_memory_equal(p, want, n);
+        p += n;
+    }
+    assert_int_equal(*p, '\0');
+    down();
+}
+
+/* Steps until the target was tried so often. */
+static void
+step_until_tried(struct deliverer *d, size_t tries)
+{
+    struct weir_err err;
+    const int64_t   until = clock_steady() + 30000000;
+
+    target->calls[0] = '\0';
+    while (strlen(target->calls) < tries) {
+        const enum weir_status st = deliver_step(d, &err);
+        assert_true(st == WEIR_OK || st == WEIR_DROP);
+        assert_true(clock_steady() < until);
+        lanes_wait(d, 1000);
+    }
+}
+
+/* A target that is down for hours. */
+static void
+tries_in_vain_take_no_more_memory(void **state)
+{
+    (void)state;
+    up();
+    sink_conf.keeps_checkpoint = false;
+    sink_conf.retry = (struct conf_retry){ .base_ms = 1, .cap_ms = 1 };
+    target->down = 1;
+    target->takes = 1 << 20;
+    rows(1, "t", 1, 1);
+    struct deliverer *d = start();
+    step_until_tried(d, 50);
+    assert_in_range(target->most, 1 << 20, 4 << 20);
+    deliver_close(&d);
+    down();
+}
+
+/* Blocks of 1 MiB that are held for the sake of a small row each. */
+static void
+blocks_on_their_way_are_bounded(void **state)
+{
+    (void)state;
+    up();
+    sink_conf.keeps_checkpoint = false;
+    sink_conf.set.window = 4 << 20;
+    static const char *const tables[] = { "db.t" };
+    sink_conf.set.tables = (struct weir_list){ 1, tables };
+    for (uint32_t i = 1; i <= 40; i++) {
+        feed_gtid(i);
+        feed_map(11, "other");
+        feed_row(11, 1000, 1 << 20);
+        feed_row(11, 1000, 1 << 20);
+        feed_map(10, "t");
+        feed_row(10, i, 10);
+        assert_int_equal(feed_xid(), WEIR_OK);
+    }
+    publish();
+    target->down = 1;
+    struct deliverer *d = start();
+    step_until_tried(d, 5);
+    for (int i = 0; i < 100; i++) {
+        struct weir_err err;
+        deliver_step(d, &err);
+    }
+    size_t blocks = 0;
+    for (const struct round *r = d->oldest; r; r = r->next) {
+        blocks += r->nblocks;
+    }
+    assert_in_range(blocks, 1, 12);
+    target->down = 0;
+    run_all(d);
+    assert_non_null(strstr(target->rows, " 39 40 "));
+    deliver_close(&d);
+    down();
+}
+
 /* ---- Tables that are refused */
 
 static void
@@ -580,6 +702,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(failed_commit_is_asked_about),
         cmocka_unit_test(fenced_and_fatal_end_the_sink),
+        cmocka_unit_test(drain_has_an_end),
+        cmocka_unit_test(tries_in_vain_take_no_more_memory),
+        cmocka_unit_test(blocks_on_their_way_are_bounded),
         cmocka_unit_test(truncate_of_a_refused_table_parks_it),
         cmocka_unit_test(statement_for_a_refused_table_is_passed_on),
         cmocka_unit_test(refused_statement_parks_the_table_it_is_about),
