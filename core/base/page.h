@@ -55,8 +55,9 @@ struct worker_page {
     _Atomic int64_t  lag_usec;      /* of the last one when it was done; 0 when
                                        caught up */
     _Atomic uint64_t transactions, rows, batches, retries, rejects, bytes;
-    /* Of rows decoded: read = rows (applied) + the next four.  Counted when
-     * what stands before them is done, too. */
+    /* Of rows decoded: read = rows (applied) + the next four, after kill -9
+     * too: all five are counted when what stands before them is done, and what
+     * is read again after that is counted again, in each. */
     _Atomic uint64_t rows_read, rows_filtered, rows_parked, rows_dead,
         rows_skipped;
     _Atomic uint64_t relay_used, relay_size; /* bytes; the source's */

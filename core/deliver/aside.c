@@ -281,8 +281,10 @@ park(struct deliverer *d, const struct refused *what, struct weir_err *err)
         }
     }
     const enum weir_status st = put_into(d, at->log, what, err);
+    if (st == WEIR_OK || st == WEIR_DROP) {
+        what->round->refused.parked += what->nrows;
+    }
     if (st == WEIR_OK) {
-        atomic_fetch_add(&d->set.page->rows_parked, what->nrows);
         sidelog_first(at->log, &at->frame, &at->row);
     }
     if (is_new && (st == WEIR_OK || st == WEIR_DROP)) {
@@ -316,13 +318,15 @@ aside_put(struct deliverer *d, const struct refused *what,
     } else if (policy == CONF_REJECT_DEAD_LETTER) {
         st = open_dead(d, true, err);
         st = st == WEIR_OK ? put_into(d, d->aside->dead.log, what, err) : st;
+        if (st == WEIR_OK || st == WEIR_DROP) {
+            what->round->refused.dead += what->nrows;
+        }
         if (st == WEIR_OK) {
-            atomic_fetch_add(&d->set.page->rows_dead, what->nrows);
             aside_show(d);
             log_warn("dead letter: %s", what->reason);
         }
     } else {
-        atomic_fetch_add(&d->set.page->rows_skipped, what->nrows);
+        what->round->refused.skipped += what->nrows;
         log_warn("skipped: %s", what->reason);
     }
     arena_reset(&d->aside->call);

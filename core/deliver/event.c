@@ -23,6 +23,10 @@ event_add(struct deliverer *d, struct view *v, const struct frame *f)
         ev->flags |= WEIR_FIRST_IN_TXN;
     }
     d->txn_has_events = true;
+    if (r->n == 0 && keeps_parts(d)) {
+        r->gtids.len = 0;
+        gtid_set_format(d->at.gtids, &r->gtids);
+    }
     struct item *item = round_add(r);
     item->ev = ev;
     item->view = v;

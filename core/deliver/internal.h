@@ -85,6 +85,9 @@ struct item {
     bool               half; /* the INSERT of a key change: counted before */
 };
 
+/* Rows of a round that came back; those put aside before a crash, too. */
+struct refused_counts { uint64_t parked, dead, skipped; };
+
 /* What was decoded in one go, shared out among lanes as batches.  It ends where
  * its checkpoint stands. */
 struct round {
@@ -100,6 +103,8 @@ struct round {
     bool           alone;  /* DDL and its like: lanes drained around it */
     bool           open;   /* ends within a transaction */
     uint64_t       nread, nfiltered;
+    struct refused_counts refused;
+    struct buf     gtids; /* executed before its first event, if keeps_parts */
     struct buf     checkpoint;
     uint64_t       first, next_offset; /* in the relay */
     uint32_t       first_row;
@@ -198,6 +203,7 @@ struct lane {
     /* The lane's own while it works: */
     uint64_t    acked;   /* place of the checkpoint in its slot; 0: none */
     struct buf  stored;  /* that checkpoint */
+    struct buf  part;    /* the one of a part of a batch */
     struct slot found;   /* restore() of one slot: */
     uint32_t    asked;
     struct buf  text;
@@ -410,6 +416,10 @@ struct batch *batch_new(struct deliverer *d, struct lane *l, struct round *r);
 void rounds_free(struct deliverer *d);
 /* Its checkpoint, for where the stream stands now. */
 void round_close(struct deliverer *d, struct round *r);
+/* The checkpoint of a lane that has done all of the round before its item `i`,
+ * for a sink that must not be given that part twice. */
+void round_part(const struct round *r, size_t i, struct buf *out);
+bool keeps_parts(const struct deliverer *d);
 
 /* share.c: which lane an item is for.  May make two of one; false: it is there
  * already, and leaves the round. */

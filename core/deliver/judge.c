@@ -176,6 +176,10 @@ keep_stored(struct batch *b)
         l->acked = b->round->place;
         l->stored.len = 0;
         buf_str(&l->stored, buf_view(&b->round->checkpoint));
+    } else if (keeps_parts(d)) {
+        l->acked = send_place(b);
+        l->stored.len = 0;
+        buf_str(&l->stored, buf_view(&l->part));
     } else if (l->acked == 0) {
         l->acked = place_in(buf_view(&l->stored));
     }
@@ -296,7 +300,9 @@ judge_ask(struct batch *b)
     }
     const uint64_t place =
         l->found.found ? place_in(buf_view(&l->found.blob)) : 0;
-    if (st == WEIR_OK && place != l->acked && place != b->round->place) {
+    const bool exact = send_is_last(b) || keeps_parts(d);
+    if (st == WEIR_OK && place != l->acked &&
+        place != (exact ? send_place(b) : b->round->place)) {
         st = weir_fail(&err, WEIR_RETRY, "what the sink has stored is not what "
                        "was written last: it goes on from there");
     }
@@ -304,7 +310,7 @@ judge_ask(struct batch *b)
         try_ends_lane(l, st, &err);
         return false;
     }
-    if (place != l->acked && send_is_last(b) && !d->set.sink->batching.resend) {
+    if (place != l->acked && exact && !d->set.sink->batching.resend) {
         b->nverdicts = 0;
         return written(b);
     }

@@ -219,6 +219,7 @@ lanes_free(struct deliverer *d)
     for (uint32_t k = 0; k < MAX_LANES; k++) {
         struct lane *l = &d->lanes[k];
         buf_free(&l->stored);
+        buf_free(&l->part);
         buf_free(&l->text);
         buf_free(&l->found.blob);
         skip_free(&l->skip);
@@ -343,6 +344,7 @@ refuse_one(struct deliverer *d, const struct batch *b, const struct verdict *v,
         .head = item->head,
         .table = item->table,
         .view = item->view,
+        .round = b->round,
         .event = ev,
         .attempts = b->tries + 1,
         .reason = reason.text,

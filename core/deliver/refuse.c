@@ -70,6 +70,7 @@ refuse_now(struct deliverer *d, struct view *v, uint32_t row, uint32_t nrows,
         .head = d->at.head,
         .table = d->frame_table,
         .view = v,
+        .round = d->round,
         .reason = why,
     };
 

@@ -79,6 +79,12 @@ count(struct deliverer *d, const struct round *r)
     atomic_fetch_add_explicit(&page->rows_filtered, r->nfiltered,
                               memory_order_relaxed);
     atomic_fetch_add_explicit(&page->rows, r->napplied, memory_order_relaxed);
+    atomic_fetch_add_explicit(&page->rows_parked, r->refused.parked,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&page->rows_dead, r->refused.dead,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&page->rows_skipped, r->refused.skipped,
+                              memory_order_relaxed);
     atomic_fetch_add_explicit(&page->bytes, r->bytes, memory_order_relaxed);
     atomic_store_explicit(&page->relay_offset, r->next_offset,
                           memory_order_relaxed);
@@ -184,9 +190,11 @@ pass_on(struct deliverer *d, bool idle)
 {
     show_caught_up(d, idle && lanes_quiet(d));
     const uint64_t nread = d->round->nread, nfiltered = d->round->nfiltered;
+    const struct refused_counts refused = d->round->refused;
     round_reset(d, d->round);
     d->round->nread = nread;
     d->round->nfiltered = nfiltered;
+    d->round->refused = refused;
     return idle ? WEIR_DROP : WEIR_OK;
 }
 
