@@ -59,7 +59,7 @@ seek_first(struct deliverer *d, struct arena *a, uint64_t *first,
     if (st == WEIR_OK) {
         st = origin_parse(a, follower_origin(d->follower), o, err);
     }
-    return st == WEIR_RETRY ? WEIR_DROP : st;
+    return st;
 }
 
 static bool
@@ -130,14 +130,13 @@ place_again(struct deliverer *d, const struct progress *p, struct weir_err *err)
 {
     const bool     resend = d->set.sink->batching.resend;
     const uint64_t next = resend ? p->first : p->next;
-    struct weir_err why;
 
     const bool ours = memcmp(p->pipeline_id, d->pipeline_id,
                              sizeof d->pipeline_id) == 0;
-    enum weir_status st = ours ? follower_seek(d->follower, next, &why)
+    enum weir_status st = ours ? follower_seek(d->follower, next, err)
                                : WEIR_REJECT;
     if (st == WEIR_RETRY) {
-        return WEIR_DROP;
+        return st;
     }
     if (st != WEIR_OK || follower_in_gap(d->follower)) {
         return start_by_gtid(d, p, err);
@@ -181,7 +180,7 @@ start_now(struct deliverer *d, struct weir_err *err)
         d->catching_up = d->from_segment = true;
     }
     arena_free(&a);
-    return st == WEIR_RETRY ? WEIR_DROP : st;
+    return st;
 }
 
 enum weir_status

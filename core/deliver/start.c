@@ -195,7 +195,7 @@ start_somewhere(struct deliverer *d, struct weir_err *err)
     if (d->request.verb == REQUEST_REWIND) {
         enum weir_status st = request_rewind(d, err);
         if (st != WEIR_REJECT) {
-            return st == WEIR_RETRY ? WEIR_DROP : st;
+            return st;
         }
         st = request_refused(d, err->text, err);
         if (st != WEIR_OK) {
@@ -220,7 +220,7 @@ start(struct deliverer *d, struct weir_err *err)
                            &d->follower, err);
     }
     if (st != WEIR_OK || follower_published(d->follower) == 0) {
-        return st == WEIR_OK || st == WEIR_RETRY ? WEIR_DROP : st;
+        return st == WEIR_OK ? WEIR_DROP : st;
     }
     st = make_lanes(d, err);
     if (st == WEIR_OK) {
