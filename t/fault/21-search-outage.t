@@ -17,8 +17,8 @@ my $urls = join '", "', 'http://127.0.0.1:' . $way->port, $search->url;
 my $weir = $t->weir(
     config => search_config($db, $search,
         url    => $urls,
-        users  => 'events = 50  wait = 10ms  lanes = 2  retry { cap = 1s }',
-        orders => 'events = 50  wait = 10ms  retry { cap = 1s }',
+        users  => 'events = 50  wait = 10ms  lanes = 2  retry { cap = 1s }  breaker { failures = 1000 }',
+        orders => 'events = 50  wait = 10ms  retry { cap = 1s }  breaker { failures = 1000 }',
     )
 )->start;
 
