@@ -261,6 +261,10 @@ for my $case (
     [ 'an answer cut off', sub { { body => $answer, more => 5 } } ],
     [ 'half of the JSON',  sub { { body => substr $answer, 0, 30 } } ],
     [ 'too few items',     sub { { body => '{"items":[]}' } } ],
+    [ 'a depth',           sub { { body => '{"items":' . '[' x 200000 . ']' x 200000 . '}' } } ],
+    [ 'items of no sense', sub { { body => '{"items":[[[{"status":201}]],7,"x",{"index":7}]}' } } ],
+    [ 'a status of many digits', sub { { body => '{"items":[{"index":{"status":201000000000}}]}' } } ],
+    [ 'more than there can be', sub { { body => $answer . ' ' x 200000 } } ],
     [ 'a late answer',     sub { select undef, undef, undef, 1; { body => $answer } } ],
 ) {
     $fake = fake($case->[1]);
@@ -365,6 +369,20 @@ is((outcome($h, $rows[0]))[0], 'FATAL', 'a certificate that nobody signed');
 like($h->{reason}, qr/TLS: .*; see ca_file/, 'is said');
 $h->end;
 $fake->end;
+mkdir "$dir/other";
+system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=other"
+        . " -keyout $dir/other/key.pem -out $dir/other/cert.pem >$made/out 2>&1") == 0
+    or diag 'openssl req fails';
+$fake = Fakesearch->new($dir, tls => $made, answer => sub { Fakesearch::items($_[2]) });
+$h = host($fake, ca_file => "$dir/other/cert.pem");
+is((outcome($h, $rows[0]))[0], 'FATAL', 'a certificate that another CA signed');
+$h->end;
+$fake->end;
+$fake = Fakesearch->new($dir, tls => $made, answer => sub { Fakesearch::items($_[2]) });
+$h = host($fake, ca_file => "$dir/none.pem");
+is((outcome($h, $rows[0]))[0], 'FATAL', 'a CA file that is not there') or diag $h->{reason};
+$h->end;
+$fake->end;
 $fake = Fakesearch->new($dir, tls => $made, answer => sub { Fakesearch::items($_[2]) });
 $h = host($fake, tls_verify => 'off');
 is($h->tell('open'), 'OK', 'tls_verify = off');
@@ -383,6 +401,18 @@ is($h->tell('table shop Users id id:int'), 'REJECT', 'capital letters in an inde
 is($h->run($users, 'truncate', 'write 1 0 a'), 'RETRY', 'TRUNCATE');
 like($h->{reason}, qr/not all shards answered/, 'is not done without an answer');
 $h->end;
+for my $case (
+    [ '{"hits":{"hits":[{"_version":1}]},"_scroll_id":"a"}', 'a hit without a name' ],
+    [ '{"hits":{"hits":' . '[' x 100000, 'a depth' ],
+    [ '{"_shards":{"failed":1},"hits":{"hits":[]}}', 'shards that failed' ],
+    [ '{"hits":7}', 'no hits' ],
+) {
+    my $hits = $case->[0];
+    my $bad = fake(sub { $_[1] =~ /_bulk/ ? { body => '{"items":[{}]}' } : { body => $hits } });
+    $h = host($bad);
+    is($h->run('open', $users, 'truncate', 'write 1 0 a'), 'RETRY', "TRUNCATE: $case->[1]");
+    $h->end;
+}
 $h = host($fake, index => 'all');
 is($h->run('open', $users, 'truncate', 'write 1 0 a'), 'REJECT',
     'TRUNCATE of an index that may hold other tables');

@@ -117,4 +117,13 @@ $t->expect_log(qr{shop/piped: table shop\.piped is parked: .*pipeline});
 $db->do('INSERT INTO shop.piped VALUES (1)');
 $weir->wait_log(qr{ error .*shop/piped: table shop\.piped is parked: .*none-such});
 pass('a pipeline that is not there parks the table');
+
+# ---- The contract, on this server
+for my $action (qw(index update)) {
+    open my $out, '>', $t->dir . '/modtest.conf' or die;
+    print {$out} qq(elasticsearch { url = {"$url"}  index = "contract-{table}"  id = "{id}"  action = $action }\n);
+    close $out or die;
+    $said = qx($t->{prefix}/bin/weir-modtest $t->{prefix}/lib/weir/modules/sink_elasticsearch.so @{[ $t->dir ]}/modtest.conf 2>&1);
+    is($?, 0, "action = $action keeps the contract") or diag $said;
+}
 $t->done;
