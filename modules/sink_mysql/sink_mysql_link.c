@@ -188,7 +188,7 @@ pin_session(struct sink *s, struct weir_err *err)
              "innodb_lock_wait_timeout = 5, unique_checks = 1, "
              "sql_safe_updates = 0, sql_big_selects = 1, "
              "sql_select_limit = 18446744073709551615, sql_auto_is_null = 0, "
-             "max_error_count = 64, foreign_key_checks = ");
+             "foreign_key_checks = ");
     text_put(sql, s->conf->foreign_keys ? "1" : "0");
     if (!s->conf->log_bin) {
         text_put(sql, ", sql_log_bin = 0");
