@@ -202,6 +202,9 @@ for my $round (1 .. $rounds) {
         $proxy->reset if rand() < 0.3;
     }
     insert_last();
+    next if $round % 3 || $round == $rounds;
+    $weir->crash;    # or the master waits longer each time
+    $weir->start;
 }
 check('killed and cut off');
 $t->done;
