@@ -64,13 +64,16 @@ sub rate
     return (($bulk - $had) / ($took || 0.001), $took);
 }
 
-# ---- Undisturbed: a backlog of the same size, behind a pause
+# ---- Undisturbed: behind a pause of all three, as long
 
+my @sinks = qw(users orders many);
 $load->start;
-$weir->ctl('pause', 'shop/many', 'to fill the relay');
-$weir->wait_state('many', 'paused');
+$weir->ctl('pause', "shop/$_", 'to fill the relay') for @sinks;
+$weir->wait_state($_, 'paused') for @sinks;
+my $since = time;
 backlog();
-$weir->ctl('resume', 'shop/many');
+sleep 0.2 while time - $since < $away;
+$weir->ctl('resume', "shop/$_") for @sinks;
 my ($undisturbed) = rate(0);
 
 # ---- Away
@@ -78,7 +81,7 @@ my ($undisturbed) = rate(0);
 my $file = sub { -s ledger_path($dir) // 0 };
 my $had  = worker('many')->{rows};
 $redis->stop;
-my $since = time;
+$since = time;
 my $size  = $file->();
 backlog();
 sleep 0.2 while time - $since < $away;
