@@ -20,11 +20,11 @@ my ($source, $target) = map {
     my ($name, $server, $seconds) = @$_;
     Weir::Faults->new(name => $name, proxy => Weir::Proxy->new($t, $server->port),
         given_up => $seconds, arrives => $arrives)
-} [ 'source', $db, 2 ], [ 'Redis', $redis, 1 ];    # 4 heartbeats and 1 s; timeout
+} [ 'source', $db, 2 ], [ 'Redis', $redis, 2 ];    # 4 heartbeats and 1 s; timeout
 my $config = shop_config($source->{proxy}, $target->{proxy}, $dir,
     source => 'start = earliest  heartbeat = 250ms  connect_timeout = 1s',
     users  => 'events = 50');
-$config =~ s/(redis \{)/$1 timeout = 1s /g;
+$config =~ s/(redis \{)/$1 timeout = 2s /g;
 my $weir = $t->weir(config => $config)->start;
 diag 'seed ' . seed() . ", $rounds rounds";
 

@@ -16,9 +16,9 @@ my $load = Weir::Load->new($db, ddl => 0, pause_ms => 4)->create_tables;
 copy_definitions($db, $target, 'shop');
 my $marks = 0;
 my $wire  = Weir::Faults->new(name => 'target', proxy => Weir::Proxy->new($t, $target->port),
-    given_up => 1, arrives => \&arrives);
+    given_up => 2, arrives => \&arrives);
 my $weir = $t->weir(config => replay_sinks($db, $wire->{proxy},
-    copy => [ 'events = 30', 'timeout = 1s  connect_timeout = 1s' ]))->start;
+    copy => [ 'events = 30', 'timeout = 2s  connect_timeout = 1s' ]))->start;
 diag 'seed ' . seed() . ", $rounds rounds";
 
 # What is committed from now on.

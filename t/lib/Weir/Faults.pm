@@ -71,7 +71,7 @@ sub half_open
     $self->new_connection($before);
     my $noticed = time - $since;
     push @{ $self->{took}{'half open: until it is given up'} }, $noticed;
-    cmp_ok($noticed, '<', ($self->{given_up} + 2) * $Weir::Slow,
+    cmp_ok($noticed, '<', ($self->{given_up} + 8) * $Weir::Slow,
         sprintf 'half open: the %s is given up after %.1f s', $self->{name}, $self->{given_up});
     return;
 }
