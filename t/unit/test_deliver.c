@@ -5,6 +5,7 @@
  */
 #include "unit.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -29,11 +30,12 @@ struct stored {
     char     data[4096];
 };
 static struct target {
+    pthread_mutex_t lock; /* of slots and texts: lanes write side by side */
     struct stored slots[SLOTS];
     char          rows[4096];  /* "1 2 T ": what was written, T: TRUNCATE */
     char          calls[4096]; /* w(rite), c(ommit), r(estore) */
     int           bad;         /* is refused, as EXEC does: all else is done */
-    int           down;        /* a lane that has this event is told RETRY */
+    _Atomic int   down;        /* a lane that has this event is told RETRY */
     int           kill_at;     /* dies behind the write that has this one, */
     int           kill_from;   /* or one from there on */
     int           fence;       /* of the next write() or commit() */
@@ -41,17 +43,39 @@ static struct target {
     const char   *refused;     /* by table() */
     int           of_ddl;      /* outcome of a statement */
     int64_t       slow_usec;   /* each write() */
-    size_t        takes, most; /* memory of the batch: each write(), and all */
+    size_t        takes;       /* memory of the batch, each write() */
+    _Atomic size_t most;       /* of it, ever */
 } *target;
+
+static void
+make_lock(void)
+{
+    pthread_mutexattr_t shared;
+
+    pthread_mutexattr_init(&shared);
+    pthread_mutexattr_setpshared(&shared, PTHREAD_PROCESS_SHARED);
+    pthread_mutex_init(&target->lock, &shared);
+    pthread_mutexattr_destroy(&shared);
+}
 
 static void
 add(char *text, const char *more)
 {
+    pthread_mutex_lock(&target->lock);
     const size_t len = strlen(text);
-
     if (len + strlen(more) < sizeof target->rows) {
         strcpy(text + len, more);
     }
+    pthread_mutex_unlock(&target->lock);
+}
+
+static size_t
+length(const char *text)
+{
+    pthread_mutex_lock(&target->lock);
+    const size_t len = strlen(text);
+    pthread_mutex_unlock(&target->lock);
+    return len;
 }
 
 static enum weir_status
@@ -80,10 +104,12 @@ store(const struct weir_checkpoint *cp)
     struct stored *s = &target->slots[cp->slot];
 
     assert_true(cp->slot < SLOTS && cp->data.len <= sizeof s->data);
+    pthread_mutex_lock(&target->lock);
     s->found = true;
     s->epoch = cp->epoch;
     s->len = cp->data.len;
     memcpy(s->data, cp->data.data, cp->data.len);
+    pthread_mutex_unlock(&target->lock);
 }
 
 static int
@@ -170,6 +196,7 @@ sink_restore(void *self, struct weir_str id, uint32_t slot,
 {
     (void)err;
     add(target->calls, "r");
+    pthread_mutex_lock(&target->lock);
     for (uint32_t k = 0; k < SLOTS; k++) {
         const struct stored *s = &target->slots[k];
         if (s->found && (slot == WEIR_ALL_SLOTS || slot == k)) {
@@ -179,6 +206,7 @@ sink_restore(void *self, struct weir_str id, uint32_t slot,
             answers.found(((struct weir_instance *)self)->arg, &cp);
         }
     }
+    pthread_mutex_unlock(&target->lock);
     return WEIR_OK;
 }
 
@@ -198,6 +226,7 @@ up(void)
 
     target = mmap(NULL, sizeof *target, PROT_READ | PROT_WRITE, shared, -1, 0);
     assert_true(target != MAP_FAILED);
+    make_lock();
     box_up(1 << 20);
     pipeline.relay.size = 1 << 30;
     module.commit = NULL;
@@ -285,6 +314,7 @@ run_killed(void)
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), KILLED);
     target->kill_at = target->kill_from = 0;
+    make_lock(); /* a thread of its may have held it */
 }
 
 static void
@@ -348,7 +378,7 @@ failed_commit_is_asked_about(void **state)
     assert_int_equal(run(d, &err), WEIR_RETRY);
     /* Another thread could do it at any moment: there is nothing to wait for. */
     const int64_t until = clock_steady() + QUIET;
-    while (strcmp(target->calls, "wc") == 0 && clock_steady() < until) {
+    while (length(target->calls) == 2 && clock_steady() < until) {
         clock_sleep(1000);
     }
     assert_string_equal(target->calls, "wc");
@@ -410,7 +440,8 @@ drain_has_an_end(void **state)
         deliver_close(&d);
         assert_in_range(clock_steady() - began, 0, 5000000);
     }
-    target->slow_usec = target->down = 0;
+    target->slow_usec = 0;
+    target->down = 0;
     assert_null(strstr(target->rows, " 300 "));
     struct deliverer *d = start();
     run_all(d);
@@ -433,8 +464,8 @@ step_until_tried(struct deliverer *d, size_t tries)
     struct weir_err err;
     const int64_t   until = clock_steady() + 30000000;
 
-    target->calls[0] = '\0';
-    while (strlen(target->calls) < tries) {
+    target->calls[0] = '\0'; /* before the first write */
+    while (length(target->calls) < tries) {
         const enum weir_status st = deliver_step(d, &err);
         assert_true(st == WEIR_OK || st == WEIR_DROP);
         assert_true(clock_steady() < until);
@@ -577,6 +608,182 @@ refused_statement_parks_the_table_it_is_about(void **state)
     down();
 }
 
+/* Which rows it changed, nobody can tell from the log. */
+static void
+rows_changed_by_a_statement_park_the_table(void **state)
+{
+    (void)state;
+    up();
+    rows(1, "t", 1, 1);
+    statement(2, "UPDATE t SET i = i + 1");
+    rows(3, "t", 3, 1);
+    rows(4, "u", 4, 1);
+    struct deliverer *d = start();
+    run_all(d);
+    assert_string_equal(target->rows, "1 4 ");
+    assert_int_equal(kept_in("park/db.t"), 2);
+    assert_null(aside_find(d, STR("db"), STR("u")));
+    deliver_close(&d);
+    down();
+}
+
+/* Two tables of one statement are parked together: each can be resumed. */
+static void
+tables_parked_by_one_statement_come_back(void **state)
+{
+    struct weir_err err;
+    char            request[200];
+
+    (void)state;
+    up();
+    target->refused = "a";
+    rows(1, "a", 1, 1);
+    struct deliverer *d = start();
+    run_all(d);
+    deliver_close(&d);
+    target->refused = "b";
+    rows(2, "b", 2, 1);
+    statement(3, "RENAME TABLE a TO c, b TO a");
+    d = start();
+    run_all(d);
+    assert_int_equal(kept_in("park/db.a"), 2);
+    assert_int_equal(kept_in("park/db.b"), 2);
+    deliver_close(&d);
+    target->refused = NULL;
+    snprintf(request, sizeof request, "%s/p.s.request", in.state);
+    for (int i = 0; i < 2; i++) {
+        const struct request resume = {
+            .verb = REQUEST_PARK_RESUME, .id = 1,
+            .offset = str_hash(0, i ? STR("db.b") : STR("db.a")) };
+        assert_int_equal(request_write(request, &resume, &err), WEIR_OK);
+        d = start();
+        run_all(d);
+        deliver_close(&d);
+    }
+    assert_int_equal(kept_in("park/db.a"), 0);
+    assert_int_equal(kept_in("park/db.b"), 0);
+    down();
+}
+
+/* ---- What the sink has stored, and has no more */
+
+static enum weir_status
+start_fails(const char *want)
+{
+    struct weir_err   err = { .text = "" };
+    struct deliverer *d = make();
+
+    assert_int_equal(deliver_open(d, &err), WEIR_OK);
+    const enum weir_status st = deliver_start(d, &err);
+    if (!strstr(err.text, want)) {
+        fail_msg("%s", err.text);
+    }
+    deliver_close(&d);
+    return st;
+}
+
+static void
+lost_checkpoint_stops(void **state)
+{
+    (void)state;
+    up();
+    sink_conf.set.lanes = 2;
+    rows(1, "t", 1, 1);
+    struct deliverer *d = start();
+    run_all(d);
+    deliver_close(&d);
+    const struct stored second = target->slots[1];
+    target->slots[1].found = false;
+    assert_int_equal(start_fails("lost the checkpoint of lane 1"), WEIR_FATAL);
+    target->slots[0].found = false;
+    assert_int_equal(start_fails("flushed, or it is another store"),
+                     WEIR_FATAL);
+    target->slots[0].found = true;
+    target->slots[1] = second;
+    d = start();
+    run_all(d);
+    assert_string_equal(target->rows, "1 ");
+    deliver_close(&d);
+    down();
+}
+
+/* A store that came back from a backup: it goes on from there. */
+static void
+older_checkpoint_is_gone_on_from(void **state)
+{
+    (void)state;
+    up();
+    rows(1, "t", 1, 1);
+    struct deliverer *d = start();
+    run_all(d);
+    deliver_close(&d);
+    const struct target then = *target;
+    rows(2, "t", 2, 2);
+    d = start();
+    run_all(d);
+    deliver_close(&d);
+    assert_string_equal(target->rows, "1 2 3 ");
+    *target = then;
+    rows(3, "t", 4, 1);
+    d = start();
+    run_all(d);
+    deliver_close(&d);
+    assert_string_equal(target->rows, "1 2 3 4 ");
+    down();
+}
+
+/* The relay is another one, and its offsets are behind what the sink has. */
+static void
+versions_that_went_back_stop(void **state)
+{
+    struct weir_err  err = { .text = "" };
+    struct progress  p;
+    struct stored   *s;
+    struct buf       blob = { 0 };
+
+    (void)state;
+    up();
+    s = &target->slots[0];
+    rows(1, "t", 1, 1);
+    struct deliverer *d = start();
+    run_all(d);
+    deliver_close(&d);
+    const struct weir_str was = { s->data, s->len };
+    assert_int_equal(progress_parse(was, &p, &err), WEIR_OK);
+    p.first = p.next = 8;
+    p.first_row = p.next_row = 0;
+    p.seq = UINT64_C(1) << 61;
+    progress_format(&p, &blob);
+    memcpy(s->data, blob.data, blob.len);
+    s->len = blob.len;
+    buf_free(&blob);
+    rows(2, "t", 2, 1);
+    d = start();
+    assert_int_equal(run(d, &err), WEIR_FATAL);
+    assert_non_null(strstr(err.text, "clock of this machine went back"));
+    assert_string_equal(target->rows, "1 ");
+    deliver_close(&d);
+    down();
+}
+
+/* Two workers of one sink: the one that came first is ended, whatever it sends. */
+static void
+newer_owner_ends_the_older(void **state)
+{
+    struct weir_err err;
+
+    (void)state;
+    up();
+    rows(1, "t", 1, 1);
+    struct deliverer *d = start();
+    run_all(d);
+    target->slots[0].epoch += 2;
+    assert_int_equal(deliver_start(d, &err), WEIR_FENCED);
+    assert_non_null(strstr(err.text, "epoch"));
+    deliver_close(&d);
+    down();
+}
+
 /* ---- Lanes that stand apart */
 
 /* One lane fails and the others go on, then all are killed; what a person asks
@@ -708,6 +915,12 @@ main(void)
         cmocka_unit_test(truncate_of_a_refused_table_parks_it),
         cmocka_unit_test(statement_for_a_refused_table_is_passed_on),
         cmocka_unit_test(refused_statement_parks_the_table_it_is_about),
+        cmocka_unit_test(rows_changed_by_a_statement_park_the_table),
+        cmocka_unit_test(tables_parked_by_one_statement_come_back),
+        cmocka_unit_test(lost_checkpoint_stops),
+        cmocka_unit_test(older_checkpoint_is_gone_on_from),
+        cmocka_unit_test(versions_that_went_back_stop),
+        cmocka_unit_test(newer_owner_ends_the_older),
         cmocka_unit_test(request_waits_until_lanes_meet),
         cmocka_unit_test(kill_before_the_side_log_loses_nothing),
         cmocka_unit_test(full_disk_holds_the_sink),
