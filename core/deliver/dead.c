@@ -422,6 +422,7 @@ dead_check_newer(struct deliverer *d, struct dead_list *l,
     enum weir_status st = read_letters(d, l, err);
     if (st == WEIR_OK) {
         st = follower_first(d->follower, &first, err);
+        st = st == WEIR_DROP ? WEIR_RETRY : st;
     }
     if (st == WEIR_OK && first > from) {
         return weir_fail(err, WEIR_REJECT,

@@ -476,7 +476,7 @@ sidelog_read(const char *dir, struct follower **out, struct weir_err *err)
                               : follower_open(dir, page, 0, out, err);
     arena_free(&a);
     if (st != WEIR_OK) {
-        return st == WEIR_RETRY ? WEIR_DROP : st;
+        return st;
     }
     st = follower_first(*out, &first, err);
     if (st == WEIR_OK) {
@@ -485,7 +485,7 @@ sidelog_read(const char *dir, struct follower **out, struct weir_err *err)
     if (st != WEIR_OK) {
         follower_close(out);
     }
-    return st == WEIR_RETRY ? WEIR_DROP : st;
+    return st;
 }
 
 enum weir_status

@@ -377,7 +377,7 @@ seek_first(struct deliverer *d, struct arena *a, uint64_t *first,
     if (st == WEIR_OK) {
         st = origin_parse(a, follower_origin(d->follower), o, err);
     }
-    return st == WEIR_RETRY ? WEIR_DROP : st;
+    return st;
 }
 
 static bool
@@ -448,14 +448,13 @@ start_at(struct deliverer *d, const struct progress *p, struct weir_err *err)
 {
     const bool     resend = d->set.sink->batching.resend;
     const uint64_t next = resend ? p->first : p->next;
-    struct weir_err why;
 
     const bool ours = memcmp(p->pipeline_id, d->pipeline_id,
                              sizeof d->pipeline_id) == 0;
-    enum weir_status st = ours ? follower_seek(d->follower, next, &why)
+    enum weir_status st = ours ? follower_seek(d->follower, next, err)
                                : WEIR_REJECT;
     if (st == WEIR_RETRY) {
-        return WEIR_DROP;
+        return st;
     }
     if (st != WEIR_OK || follower_in_gap(d->follower)) {
         return start_by_gtid(d, p, err);
@@ -499,7 +498,7 @@ start_now(struct deliverer *d, struct weir_err *err)
         d->catching_up = d->from_segment = true;
     }
     arena_free(&a);
-    return st == WEIR_RETRY ? WEIR_DROP : st;
+    return st;
 }
 
 static enum weir_status
@@ -583,7 +582,7 @@ start_somewhere(struct deliverer *d, struct weir_err *err)
     if (d->request.verb == REQUEST_REWIND) {
         enum weir_status st = request_rewind(d, err);
         if (st != WEIR_REJECT) {
-            return st == WEIR_RETRY ? WEIR_DROP : st;
+            return st;
         }
         st = request_refused(d, err->text, err);
         if (st != WEIR_OK) {
@@ -608,7 +607,7 @@ start(struct deliverer *d, struct weir_err *err)
                            &d->follower, err);
     }
     if (st != WEIR_OK || follower_published(d->follower) == 0) {
-        return st == WEIR_OK || st == WEIR_RETRY ? WEIR_DROP : st;
+        return st == WEIR_OK ? WEIR_DROP : st;
     }
     st = make_lanes(d, err);
     if (st == WEIR_OK) {
