@@ -347,6 +347,15 @@ secret('two');
 is($h->run($rows[1], 'write 1 0 a'), 'OK', 'that is changed is read again');
 like($fake->requests, qr/Bearer two/, 'and sent');
 $h->end;
+secret('three');
+my $reads = 0;
+$fake = fake(sub { $_[1] =~ /_bulk/ ? Fakesearch::items($_[2])
+    : ++$reads == 2 ? { status => 401 } : $docs->(1)->($_[2]) });
+$h = host($fake, token_file => "$dir/secret", action => 'update');
+is((outcome($h, 'seq 50 1', $rows[0]))[0], 'OK', 'a token for reading');
+secret('four');
+is($h->run($rows[1], 'write 1 0 a'), 'OK', 'is read again, too') or diag $h->{reason};
+$h->end;
 $fake = fake(sub { { status => 401 } });
 $h = host($fake, token_file => "$dir/secret");
 is((outcome($h, $rows[0]))[0], 'FATAL', 'one that is wrong stops the sink');
