@@ -188,6 +188,7 @@ for my $case ([ '{"docs":[', 'half of them' ], [ '{"docs":[]}', 'none' ], [ '[' 
     [ '{"docs":[{"_id":"1","error":{"type":"x","reason":"y"}}]}', 'an error' ]) {
     updating(sub { { body => $case->[0] } });
     is((outcome($h, $rows[0]))[0], 'RETRY', "_mget: $case->[1]");
+    like($h->{reason}, $case->[1] eq 'an error' ? qr/documents: x$/ : qr/half an answer/, 'is said');
     $h->end;
 }
 
