@@ -391,12 +391,9 @@ post(struct sink *s, size_t from, size_t to, long *code, struct weir_err *err)
         .reply_most = ANSWER + ANSWER_ITEM * (to - from),
     };
 
-    enum weir_status st = http_ask(&s->http, &r, code, err);
+    const enum weir_status st = http_ask(&s->http, &r, code, err);
     if (st == WEIR_RETRY && len > BIG) {
         slow_down(bulk, len); /* it may have hung up on what is too large */
-    }
-    if (st == WEIR_OK && *code == 401 && http_new_secret(&s->http)) {
-        st = http_ask(&s->http, &r, code, err);
     }
     weir_count(s->in, "requests", 1);
     weir_count(s->in, "bytes_sent", len);

@@ -53,8 +53,8 @@ void bulk_leave(struct sink *s, size_t event, const struct names *names,
 void bulk_refuse(struct sink *s, size_t event, enum weir_status why,
                  const char *reason);
 /* The document is as new as that event, or newer: as after a replay.  FATAL:
- * somebody else has written it, as an event that came in while we ran can't meet
- * a version that none of ours has had. */
+ * somebody else has written it, as an event that came in while we ran can't
+ * meet a version that none of ours has had. */
 enum weir_status bulk_older(struct sink *s, const struct weir_event *ev,
                             uint64_t there, struct weir_err *err);
 /* Sends all; a verdict for each event that the server did not take. */

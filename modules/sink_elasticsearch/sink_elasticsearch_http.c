@@ -8,7 +8,10 @@
 
 #include <zlib.h>
 
-enum { CONNECT_MS = 10000 };
+enum {
+    CONNECT_MS = 10000,
+    KEEP = 8 << 20, /* a larger answer's memory is given back */
+};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -189,8 +192,9 @@ make_ready(struct http *http, struct weir_err *err)
                                    "no memory", http_where(http));
 }
 
-bool
-http_new_secret(struct http *http)
+/* Reads the secret again; true if it is another than before. */
+static bool
+new_secret(struct http *http)
 {
     const struct weir_str before = http->secret;
     struct weir_err       ignored;
@@ -283,6 +287,9 @@ perform(struct http *http, const struct request *r)
         curl_easy_setopt(http->curl, CURLOPT_URL, http->path.data) != 0) {
         return CURLE_OUT_OF_MEMORY;
     }
+    if (http->reply.room > KEEP) {
+        text_free(&http->reply);
+    }
     http->reply.len = 0;
     http->too_long = false;
     http->error[0] = '\0';
@@ -319,9 +326,9 @@ failed(struct http *http, CURLcode code, struct weir_err *err)
     return weir_fail(err, WEIR_RETRY, "%s: %s", where, why);
 }
 
-enum weir_status
-http_ask(struct http *http, const struct request *r, long *code,
-         struct weir_err *err)
+static enum weir_status
+ask(struct http *http, const struct request *r, long *code,
+    struct weir_err *err)
 {
     enum weir_status st = make_ready(http, err);
     CURLcode         got = CURLE_OK;
@@ -346,4 +353,15 @@ http_ask(struct http *http, const struct request *r, long *code,
         }
     }
     return st == WEIR_OK ? failed(http, got, err) : st;
+}
+
+enum weir_status
+http_ask(struct http *http, const struct request *r, long *code,
+         struct weir_err *err)
+{
+    const enum weir_status st = ask(http, r, code, err);
+
+    return st == WEIR_OK && *code == 401 && new_secret(http)
+               ? ask(http, r, code, err)
+               : st;
 }

@@ -40,7 +40,8 @@ struct request {
 
 /* OK: an answer came, whole, `*code` is its status, http->reply its body.
  * RETRY: none, or half of one, and the next request goes to the next of the
- * servers.  A server that can't be reached is passed over at once.  FATAL:
+ * servers.  A server that can't be reached is passed over at once.  On a 401
+ * the secret is read again, and if it is another the request repeated.  FATAL:
  * certificates or secrets that will not do. */
 enum weir_status http_ask(struct http *http, const struct request *r,
                           long *code, struct weir_err *err);
@@ -50,9 +51,6 @@ const char *http_where(const struct http *http);
 
 /* The next request goes to the next of the servers. */
 void http_turn(struct http *http);
-
-/* Reads the secret again; true if it is another than before. */
-bool http_new_secret(struct http *http);
 
 void http_close(struct http *http);
 

@@ -8,6 +8,7 @@
  */
 #include "sink_elasticsearch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -41,6 +42,7 @@ struct merge {
     struct entry **asked;
     size_t         nasked, seen, begin;
     bool           found, failed;
+    char           why[64]; /* of a document that the server can't read */
     struct text    text;
 };
 
@@ -173,8 +175,14 @@ told_docs(void *arg, const struct json_way *way, enum json_kind kind,
         }
     } else if (way->depth == 4 && json_is(way, 3, "error") &&
                json_is(way, 4, "type")) {
-        m->failed |= !text_same(
-            text, (struct weir_str){ "index_not_found_exception", 25 });
+        if (!text_same(text,
+                       (struct weir_str){ "index_not_found_exception", 25 })) {
+            m->failed = true;
+            snprintf(m->why, sizeof m->why, "%.*s",
+                     (int)(text.len < sizeof m->why ? text.len
+                                                    : sizeof m->why - 1),
+                     text.data);
+        }
     }
 }
 
@@ -227,11 +235,14 @@ read_docs(struct merge *m, struct weir_err *err)
     }
     m->seen = 0;
     m->failed = false;
+    m->why[0] = '\0';
     if (!json_read(text_view(&s->http.reply), told_docs, m) || m->failed ||
         m->seen != m->nasked) {
-        return weir_fail(err, WEIR_RETRY, "%s: _mget: %zu of %zu documents "
-                         "could be read (_source has to be kept)",
-                         http_where(&s->http), m->seen, m->nasked);
+        return weir_fail(err, WEIR_RETRY, "%s: _mget of %zu documents: %s",
+                         http_where(&s->http), m->nasked,
+                         m->why[0] ? m->why
+                                   : "half an answer, or one without _source, "
+                                     "which has to be kept");
     }
     return WEIR_OK;
 }

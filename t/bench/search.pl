@@ -1,6 +1,6 @@
 # search.pl - how fast a filled relay goes into OpenSearch, as a ratio to a bare
-# loop that posts the same bulks on one connection, in one run.  Medians of 3,
-# taken in turn.  WEIR_BENCH_DOCUMENTS: how many (200,000).
+# loop that posts the same bulks on as many connections, in one run.  Medians of
+# 3, taken in turn.  WEIR_BENCH_DOCUMENTS: how many (200,000).
 use Weir;
 use Time::HiRes qw(sleep);
 
@@ -49,12 +49,12 @@ EOT
 # Seconds from a filled relay to the last document's answer.
 sub from_relay
 {
-    my ($url, @files) = @_;
+    my ($url, $lanes, @files) = @_;
     my $list = join ', ', map { "\"$_\"" } @files;
     my $head = "pipeline shop { source { binlog { files = {$list} } }"
         . ' relay { size = 8g  keep = 24h  tables = {"*.*"} }'
         . ' sink none { tables = {"no.such"} null { } }';
-    my $sink = 'sink out { tables = {"shop.docs"} elasticsearch {'
+    my $sink = 'sink out { tables = {"shop.docs"} lanes = ' . $lanes . ' elasticsearch {'
         . " url = {\"$url\"}  index = \"docs\"  id = \"{id}\" } }";
     my $weir = $t->weir(config => "$head }");
     $weir->start;
@@ -82,7 +82,7 @@ sub record
 {
     my (@files) = @_;
     my $fake = Fakesearch->new($dir, answer => sub { Fakesearch::items($_[2]) });
-    from_relay($fake->url, @files);
+    from_relay($fake->url, 1, @files);
     my ($at, $path, @bulks) = (0);
     open my $in, '<:raw', $fake->{log} or die;
     my $out;
@@ -102,12 +102,27 @@ sub record
     return ($path, @bulks);
 }
 
+# Each connection posts its share of the bulks.
 sub loop
 {
-    my ($path, @bulks) = @_;
-    my $said = `'$dir/bulk_loop' '@{[ $search->url ]}$path' @bulks`;
-    die "bulk_loop fails\n" if $?;
-    return $said + 0;
+    my ($path, $connections, @bulks) = @_;
+    my $start = Time::HiRes::time();
+    my @children = map {
+        my $k   = $_;
+        my $pid = fork // die;
+        if (!$pid) {
+            open STDOUT, '>', "$dir/loop$k";
+            exec {"$dir/bulk_loop"} 'bulk_loop', $search->url . $path,
+                @bulks[ grep { $_ % $connections == $k } 0 .. $#bulks ]
+                or POSIX::_exit(127);
+        }
+        $pid;
+    } 0 .. $connections - 1;
+    for my $pid (@children) {
+        waitpid $pid, 0;
+        die "bulk_loop fails\n" if $?;
+    }
+    return Time::HiRes::time() - $start;
 }
 
 sub fresh
@@ -128,21 +143,26 @@ my $size = 0;
 $size += -s $_ for @bulks;
 printf "%d documents in %d bulks, %.0f MB\n", $n, scalar @bulks, $size / 1e6;
 fresh();
-loop($path, @bulks);    # its caches, and the compiler in it, are warm
-my (@ours, @theirs);
-for my $round (1 .. $rounds) {
-    for my $who ($round % 2 ? qw(ours theirs) : qw(theirs ours)) {
-        fresh();
-        if ($who eq 'ours') {
-            push @ours, from_relay($search->url, @files);
-        } else {
-            push @theirs, loop($path, @bulks);
-        }
-        die "not all documents are there\n" if $search->count('docs') != $n;
-    }
-}
+loop($path, 1, @bulks);    # its caches, and the compiler in it, are warm
 my $row = "%-50s %-20s %s\n";
-printf $row, '(f) relay -> OpenSearch', sprintf('%.1f k documents/s', $n / 1000 / median(@ours)), '';
-printf $row, '(f) a bare loop of the same bulks', sprintf('%.1f k documents/s', $n / 1000 / median(@theirs)), '';
-printf $row, '(f) ratio', sprintf('%.2f', median(@theirs) / median(@ours)), 'wanted >= 0.9';
+for my $lanes (1, 2) {
+    my (@ours, @theirs);
+    for my $round (1 .. $rounds) {
+        for my $who ($round % 2 ? qw(ours theirs) : qw(theirs ours)) {
+            fresh();
+            if ($who eq 'ours') {
+                push @ours, from_relay($search->url, $lanes, @files);
+            } else {
+                push @theirs, loop($path, $lanes, @bulks);
+            }
+            die "not all documents are there\n" if $search->count('docs') != $n;
+        }
+    }
+    my $on = $lanes == 1 ? 'one lane' : "$lanes lanes";
+    printf $row, "(f) relay -> OpenSearch, $on",
+        sprintf('%.1f k documents/s', $n / 1000 / median(@ours)), '';
+    printf $row, '(f) a bare loop of the same bulks',
+        sprintf('%.1f k documents/s', $n / 1000 / median(@theirs)), '';
+    printf $row, '(f) ratio', sprintf('%.2f', median(@theirs) / median(@ours)), 'wanted >= 0.9';
+}
 $t->close_all;

@@ -188,6 +188,7 @@ for my $case ([ '{"docs":[', 'half of them' ], [ '{"docs":[]}', 'none' ], [ '[' 
     [ '{"docs":[{"_id":"1","error":{"type":"x","reason":"y"}}]}', 'an error' ]) {
     updating(sub { { body => $case->[0] } });
     is((outcome($h, $rows[0]))[0], 'RETRY', "_mget: $case->[1]");
+    like($h->{reason}, $case->[1] eq 'an error' ? qr/documents: x$/ : qr/half an answer/, 'is said');
     $h->end;
 }
 
@@ -346,6 +347,15 @@ is((outcome($h, $rows[0]))[0], 'OK', 'a token');
 secret('two');
 is($h->run($rows[1], 'write 1 0 a'), 'OK', 'that is changed is read again');
 like($fake->requests, qr/Bearer two/, 'and sent');
+$h->end;
+secret('three');
+my $reads = 0;
+$fake = fake(sub { $_[1] =~ /_bulk/ ? Fakesearch::items($_[2])
+    : ++$reads == 2 ? { status => 401 } : $docs->(1)->($_[2]) });
+$h = host($fake, token_file => "$dir/secret", action => 'update');
+is((outcome($h, 'seq 50 1', $rows[0]))[0], 'OK', 'a token for reading');
+secret('four');
+is($h->run($rows[1], 'write 1 0 a'), 'OK', 'is read again, too') or diag $h->{reason};
 $h->end;
 $fake = fake(sub { { status => 401 } });
 $h = host($fake, token_file => "$dir/secret");

@@ -13,8 +13,8 @@ $db->make_weir_user;
 my $load = Weir::Load->new($db, ddl => 0, pause_ms => 2)->create_tables;
 my $weir = $t->weir(
     config => search_config($db, $search,
-        users  => 'events = 50  wait = 10ms  lanes = 2  breaker { failures = 1000 }',
-        orders => 'events = 50  wait = 10ms  breaker { failures = 1000 }',
+        users  => 'events = 200  wait = 10ms  lanes = 2  retry { cap = 1s }  breaker { failures = 1000 }',
+        orders => 'events = 200  wait = 10ms  retry { cap = 1s }  breaker { failures = 1000 }',
         relay  => 'size = 256m  segment = 1m'
     )
 )->start;
@@ -39,11 +39,11 @@ for my $round (1 .. $rounds) {
     $weir->wait_worker($_) for @victims;
     next if $round % 5;
     $load->stop;
-    search_synced($db, $search, 120);
+    search_synced($db, $search, 400);
     check_search($db, $search, "round $round");
     $load->start;
 }
 $load->stop;
-search_synced($db, $search, 120);
+search_synced($db, $search, 400);
 check_search($db, $search, "after $rounds rounds");
 $t->done;

@@ -117,6 +117,16 @@ $t->expect_log(qr{shop/piped: table shop\.piped is parked: .*pipeline});
 $db->do('INSERT INTO shop.piped VALUES (1)');
 $weir->wait_log(qr{ error .*shop/piped: table shop\.piped is parked: .*none-such});
 pass('a pipeline that is not there parks the table');
+$search->ask('POST', '/months-a/_close');
+$search->ask('POST', '/parts/_close') if $search->ask('PUT', '/parts');
+$t->expect_log(qr{shop/months: table shop\.months is parked: .*index_closed_exception});
+$db->do("INSERT INTO shop.months VALUES (3, 'a')", 'INSERT INTO shop.parts VALUES (1, 1)');
+$weir->wait_log(qr{ error .*shop/months: table shop\.months is parked});
+$weir->wait_log(qr{shop/parts: .*_mget of 1 documents: index_closed_exception});
+$search->ask('POST', "/$_/_open") for qw(months-a parts);
+arrives('a document that can be read again is written', sub { $search->document('parts', 1) });
+($exit, $said) = $weir->ctl('park', 'resume', 'months', 'shop.months');
+arrives('what was parked for an index that was closed', sub { $search->document('months-a', 3) });
 
 # ---- The contract, on this server
 for my $action (qw(index update)) {
