@@ -577,6 +577,148 @@ refused_statement_parks_the_table_it_is_about(void **state)
     down();
 }
 
+/* Which rows it changed, nobody can tell from the log. */
+static void
+rows_changed_by_a_statement_park_the_table(void **state)
+{
+    (void)state;
+    up();
+    rows(1, "t", 1, 1);
+    statement(2, "UPDATE t SET i = i + 1");
+    rows(3, "t", 3, 1);
+    rows(4, "u", 4, 1);
+    struct deliverer *d = start();
+    run_all(d);
+    assert_string_equal(target->rows, "1 4 ");
+    assert_int_equal(kept_in("park/db.t"), 2);
+    assert_null(aside_find(d, STR("db"), STR("u")));
+    deliver_close(&d);
+    down();
+}
+
+/* Two tables of one statement are parked together: each can be resumed. */
+static void
+tables_parked_by_one_statement_come_back(void **state)
+{
+    struct weir_err err;
+    char            request[200];
+
+    (void)state;
+    up();
+    target->refused = "a";
+    rows(1, "a", 1, 1);
+    struct deliverer *d = start();
+    run_all(d);
+    deliver_close(&d);
+    target->refused = "b";
+    rows(2, "b", 2, 1);
+    statement(3, "RENAME TABLE a TO c, b TO a");
+    d = start();
+    run_all(d);
+    assert_int_equal(kept_in("park/db.a"), 2);
+    assert_int_equal(kept_in("park/db.b"), 2);
+    deliver_close(&d);
+    target->refused = NULL;
+    snprintf(request, sizeof request, "%s/p.s.request", in.state);
+    for (int i = 0; i < 2; i++) {
+        const struct request resume = {
+            .verb = REQUEST_PARK_RESUME, .id = 1,
+            .offset = str_hash(0, i ? STR("db.b") : STR("db.a")) };
+        assert_int_equal(request_write(request, &resume, &err), WEIR_OK);
+        d = start();
+        run_all(d);
+        deliver_close(&d);
+    }
+    assert_int_equal(kept_in("park/db.a"), 0);
+    assert_int_equal(kept_in("park/db.b"), 0);
+    down();
+}
+
+/* ---- What the sink has stored, and has no more */
+
+static enum weir_status
+start_fails(const char *want)
+{
+    struct weir_err   err = { .text = "" };
+    struct deliverer *d = make();
+
+    assert_int_equal(deliver_open(d, &err), WEIR_OK);
+    const enum weir_status st = deliver_start(d, &err);
+    if (!strstr(err.text, want)) {
+        fail_msg("%s", err.text);
+    }
+    deliver_close(&d);
+    return st;
+}
+
+static void
+lost_checkpoint_stops(void **state)
+{
+    (void)state;
+    up();
+    sink_conf.set.lanes = 2;
+    rows(1, "t", 1, 1);
+    struct deliverer *d = start();
+    run_all(d);
+    deliver_close(&d);
+    const struct stored second = target->slots[1];
+    target->slots[1].found = false;
+    assert_int_equal(start_fails("lost the checkpoint of lane 1"), WEIR_FATAL);
+    target->slots[0].found = false;
+    assert_int_equal(start_fails("flushed, or it is another store"),
+                     WEIR_FATAL);
+    target->slots[0].found = true;
+    target->slots[1] = second;
+    d = start();
+    run_all(d);
+    assert_string_equal(target->rows, "1 ");
+    deliver_close(&d);
+    down();
+}
+
+/* A store that came back from a backup: it goes on from there. */
+static void
+older_checkpoint_is_gone_on_from(void **state)
+{
+    (void)state;
+    up();
+    rows(1, "t", 1, 1);
+    struct deliverer *d = start();
+    run_all(d);
+    deliver_close(&d);
+    const struct target then = *target;
+    rows(2, "t", 2, 2);
+    d = start();
+    run_all(d);
+    deliver_close(&d);
+    assert_string_equal(target->rows, "1 2 3 ");
+    *target = then;
+    rows(3, "t", 4, 1);
+    d = start();
+    run_all(d);
+    deliver_close(&d);
+    assert_string_equal(target->rows, "1 2 3 4 ");
+    down();
+}
+
+/* Two workers of one sink: the one that came first is ended, whatever it sends. */
+static void
+newer_owner_ends_the_older(void **state)
+{
+    struct weir_err err;
+
+    (void)state;
+    up();
+    rows(1, "t", 1, 1);
+    struct deliverer *d = start();
+    run_all(d);
+    target->slots[0].epoch += 2;
+    assert_int_equal(deliver_start(d, &err), WEIR_FENCED);
+    assert_non_null(strstr(err.text, "epoch"));
+    deliver_close(&d);
+    down();
+}
+
 /* ---- Lanes that stand apart */
 
 /* One lane fails and the others go on, then all are killed; what a person asks
@@ -708,6 +850,11 @@ main(void)
         cmocka_unit_test(truncate_of_a_refused_table_parks_it),
         cmocka_unit_test(statement_for_a_refused_table_is_passed_on),
         cmocka_unit_test(refused_statement_parks_the_table_it_is_about),
+        cmocka_unit_test(rows_changed_by_a_statement_park_the_table),
+        cmocka_unit_test(tables_parked_by_one_statement_come_back),
+        cmocka_unit_test(lost_checkpoint_stops),
+        cmocka_unit_test(older_checkpoint_is_gone_on_from),
+        cmocka_unit_test(newer_owner_ends_the_older),
         cmocka_unit_test(request_waits_until_lanes_meet),
         cmocka_unit_test(kill_before_the_side_log_loses_nothing),
         cmocka_unit_test(full_disk_holds_the_sink),
