@@ -701,6 +701,40 @@ older_checkpoint_is_gone_on_from(void **state)
     down();
 }
 
+/* The relay is another one, and its offsets are behind what the sink has. */
+static void
+versions_that_went_back_stop(void **state)
+{
+    struct weir_err  err = { .text = "" };
+    struct progress  p;
+    struct stored   *s;
+    struct buf       blob = { 0 };
+
+    (void)state;
+    up();
+    s = &target->slots[0];
+    rows(1, "t", 1, 1);
+    struct deliverer *d = start();
+    run_all(d);
+    deliver_close(&d);
+    const struct weir_str was = { s->data, s->len };
+    assert_int_equal(progress_parse(was, &p, &err), WEIR_OK);
+    p.first = p.next = 8;
+    p.first_row = p.next_row = 0;
+    p.seq = UINT64_C(1) << 61;
+    progress_format(&p, &blob);
+    memcpy(s->data, blob.data, blob.len);
+    s->len = blob.len;
+    buf_free(&blob);
+    rows(2, "t", 2, 1);
+    d = start();
+    assert_int_equal(run(d, &err), WEIR_FATAL);
+    assert_non_null(strstr(err.text, "clock of this machine went back"));
+    assert_string_equal(target->rows, "1 ");
+    deliver_close(&d);
+    down();
+}
+
 /* Two workers of one sink: the one that came first is ended, whatever it sends. */
 static void
 newer_owner_ends_the_older(void **state)
@@ -854,6 +888,7 @@ main(void)
         cmocka_unit_test(tables_parked_by_one_statement_come_back),
         cmocka_unit_test(lost_checkpoint_stops),
         cmocka_unit_test(older_checkpoint_is_gone_on_from),
+        cmocka_unit_test(versions_that_went_back_stop),
         cmocka_unit_test(newer_owner_ends_the_older),
         cmocka_unit_test(request_waits_until_lanes_meet),
         cmocka_unit_test(kill_before_the_side_log_loses_nothing),
