@@ -5,6 +5,7 @@
  */
 #include "unit.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -29,11 +30,12 @@ struct stored {
     char     data[4096];
 };
 static struct target {
+    pthread_mutex_t lock; /* of slots and texts: lanes write side by side */
     struct stored slots[SLOTS];
     char          rows[4096];  /* "1 2 T ": what was written, T: TRUNCATE */
     char          calls[4096]; /* w(rite), c(ommit), r(estore) */
     int           bad;         /* is refused, as EXEC does: all else is done */
-    int           down;        /* a lane that has this event is told RETRY */
+    _Atomic int   down;        /* a lane that has this event is told RETRY */
     int           kill_at;     /* dies behind the write that has this one, */
     int           kill_from;   /* or one from there on */
     int           fence;       /* of the next write() or commit() */
@@ -45,13 +47,34 @@ static struct target {
 } *target;
 
 static void
+make_lock(void)
+{
+    pthread_mutexattr_t shared;
+
+    pthread_mutexattr_init(&shared);
+    pthread_mutexattr_setpshared(&shared, PTHREAD_PROCESS_SHARED);
+    pthread_mutex_init(&target->lock, &shared);
+    pthread_mutexattr_destroy(&shared);
+}
+
+static void
 add(char *text, const char *more)
 {
+    pthread_mutex_lock(&target->lock);
     const size_t len = strlen(text);
-
     if (len + strlen(more) < sizeof target->rows) {
         strcpy(text + len, more);
     }
+    pthread_mutex_unlock(&target->lock);
+}
+
+static size_t
+length(const char *text)
+{
+    pthread_mutex_lock(&target->lock);
+    const size_t len = strlen(text);
+    pthread_mutex_unlock(&target->lock);
+    return len;
 }
 
 static enum weir_status
@@ -80,10 +103,12 @@ store(const struct weir_checkpoint *cp)
     struct stored *s = &target->slots[cp->slot];
 
     assert_true(cp->slot < SLOTS && cp->data.len <= sizeof s->data);
+    pthread_mutex_lock(&target->lock);
     s->found = true;
     s->epoch = cp->epoch;
     s->len = cp->data.len;
     memcpy(s->data, cp->data.data, cp->data.len);
+    pthread_mutex_unlock(&target->lock);
 }
 
 static int
@@ -170,6 +195,7 @@ sink_restore(void *self, struct weir_str id, uint32_t slot,
 {
     (void)err;
     add(target->calls, "r");
+    pthread_mutex_lock(&target->lock);
     for (uint32_t k = 0; k < SLOTS; k++) {
         const struct stored *s = &target->slots[k];
         if (s->found && (slot == WEIR_ALL_SLOTS || slot == k)) {
@@ -179,6 +205,7 @@ sink_restore(void *self, struct weir_str id, uint32_t slot,
             answers.found(((struct weir_instance *)self)->arg, &cp);
         }
     }
+    pthread_mutex_unlock(&target->lock);
     return WEIR_OK;
 }
 
@@ -198,6 +225,7 @@ up(void)
 
     target = mmap(NULL, sizeof *target, PROT_READ | PROT_WRITE, shared, -1, 0);
     assert_true(target != MAP_FAILED);
+    make_lock();
     box_up(1 << 20);
     pipeline.relay.size = 1 << 30;
     module.commit = NULL;
@@ -285,6 +313,7 @@ run_killed(void)
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), KILLED);
     target->kill_at = target->kill_from = 0;
+    make_lock(); /* a thread of its may have held it */
 }
 
 static void
@@ -348,7 +377,7 @@ failed_commit_is_asked_about(void **state)
     assert_int_equal(run(d, &err), WEIR_RETRY);
     /* Another thread could do it at any moment: there is nothing to wait for. */
     const int64_t until = clock_steady() + QUIET;
-    while (strcmp(target->calls, "wc") == 0 && clock_steady() < until) {
+    while (length(target->calls) == 2 && clock_steady() < until) {
         clock_sleep(1000);
     }
     assert_string_equal(target->calls, "wc");
@@ -433,8 +462,8 @@ step_until_tried(struct deliverer *d, size_t tries)
     struct weir_err err;
     const int64_t   until = clock_steady() + 30000000;
 
-    target->calls[0] = '\0';
-    while (strlen(target->calls) < tries) {
+    target->calls[0] = '\0'; /* before the first write */
+    while (length(target->calls) < tries) {
         const enum weir_status st = deliver_step(d, &err);
         assert_true(st == WEIR_OK || st == WEIR_DROP);
         assert_true(clock_steady() < until);
