@@ -43,7 +43,8 @@ static struct target {
     const char   *refused;     /* by table() */
     int           of_ddl;      /* outcome of a statement */
     int64_t       slow_usec;   /* each write() */
-    size_t        takes, most; /* memory of the batch: each write(), and all */
+    size_t        takes;       /* memory of the batch, each write() */
+    _Atomic size_t most;       /* of it, ever */
 } *target;
 
 static void
@@ -439,7 +440,8 @@ drain_has_an_end(void **state)
         deliver_close(&d);
         assert_in_range(clock_steady() - began, 0, 5000000);
     }
-    target->slow_usec = target->down = 0;
+    target->slow_usec = 0;
+    target->down = 0;
     assert_null(strstr(target->rows, " 300 "));
     struct deliverer *d = start();
     run_all(d);
