@@ -195,8 +195,8 @@ void weir_rename(struct weir_instance *, struct weir_str schema,
 void weir_conflict(struct weir_instance *, const char *key, size_t n,
                    const uint32_t *columns);
 
-/* In transform() and write(): memory that lives as long as the batch, and
- * ready-made text: a value as SQL prints it, its bytes as logged, a template or
+/* In transform() and write(): memory that lives as long as the batch, at most
+ * until write() is called with it again, and ready-made text: a value as SQL prints it, its bytes as logged, a template or
  * a format filled in from event i.  REJECT: a NULL or absent column in a
  * template.  An empty body: nothing to write. */
 void *weir_alloc(struct weir_instance *, size_t);
