@@ -185,10 +185,19 @@ make_query(struct sweep *w, const struct weir_table *table)
     text_put(t, "}");
 }
 
+static time_t
+steady_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
 static enum weir_status
 sweep(struct sweep *w, struct weir_batch *b, struct weir_err *err)
 {
-    const time_t     until = time(NULL) + MAX_SECONDS;
+    const time_t     until = steady_seconds() + MAX_SECONDS;
     enum weir_status st = WEIR_OK;
 
     for (bool first = true; st == WEIR_OK; first = false) {
@@ -203,7 +212,7 @@ sweep(struct sweep *w, struct weir_batch *b, struct weir_err *err)
         if (st == WEIR_OK && w->s->bulk.fates[0].status != WEIR_OK) {
             return WEIR_OK; /* its verdict says the rest */
         }
-        if (st == WEIR_OK && time(NULL) > until) {
+        if (st == WEIR_OK && steady_seconds() > until) {
             st = weir_fail(err, WEIR_RETRY, "%s: emptying indices takes long, "
                            "and goes on", http_where(&w->s->http));
         }

@@ -52,6 +52,9 @@ rotation_move(const struct rotation *r, struct file_set *set, struct file *f,
         return;
     }
     const int64_t now = rotation_now_ms();
+    if (f->begun_ms > now) {
+        f->begun_ms = now; /* the clock was set back */
+    }
     const bool is_large = r->size > 0 && f->length + bytes > (uint64_t)r->size;
     const bool is_old = r->every_ms > 0 && now - f->begun_ms >= r->every_ms;
     if (is_large || is_old) {
