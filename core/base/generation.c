@@ -45,6 +45,9 @@ put_pipeline(struct buf *out, const struct generation_pipeline *p)
         buf_printf(out, "sink %s %016llx\n", s->name,
                    (unsigned long long)s->digest);
         buf_printf(out, "timeout_ms %lld\n", (long long)s->timeout_ms);
+        if (s->memory) {
+            buf_printf(out, "memory %lld\n", (long long)s->memory);
+        }
     }
 }
 
@@ -205,14 +208,15 @@ take_sink(struct reading *r, struct weir_str value)
 }
 
 static bool
-take_timeout(struct reading *r, struct weir_str value)
+take_of_sink(struct reading *r, struct weir_str key, struct weir_str value)
 {
     if (r->sinks.len == 0) {
         return false;
     }
     struct generation_sink *last =
         (struct generation_sink *)(void *)(r->sinks.data + r->sinks.len) - 1;
-    return take_number(value, &last->timeout_ms);
+    return take_number(value, str_is(key, "memory") ? &last->memory
+                                                    : &last->timeout_ms);
 }
 
 static bool
@@ -280,8 +284,8 @@ take_line(struct reading *r, struct weir_str key, struct weir_str value,
     if (str_is(key, "sink")) {
         return take_sink(r, value);
     }
-    if (str_is(key, "timeout_ms")) {
-        return take_timeout(r, value);
+    if (str_is(key, "timeout_ms") || str_is(key, "memory")) {
+        return take_of_sink(r, key, value);
     }
     if (str_is(key, "masked")) {
         return take_text(r, value, &g->masked);

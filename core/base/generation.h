@@ -15,6 +15,7 @@
  *     pipeline shop 9f3a...  (digest, hexadecimal; one line for its source)
  *     sink cache 77b0...     (of the pipeline above it)
  *     timeout_ms 60000       (of the sink above it)
+ *     memory 4294967296      (the same; absent: no limit)
  *     masked 1198            (bytes of the same without secrets, behind it)
  *     text 1234              (bytes of expanded text, right behind this line)
  *
@@ -36,6 +37,7 @@ struct generation_sink {
     const char *name;
     uint64_t    digest;
     int64_t     timeout_ms;
+    int64_t     memory; /* bytes; 0: no limit */
 };
 struct generation_pipeline {
     const char             *name;

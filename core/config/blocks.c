@@ -146,6 +146,9 @@ static const struct weir_directive sink_directives[] = {
         .max = 86400000,
         .help = "a module's call that takes longer hangs: its worker is "
                 "killed and started again"),
+    WEIR_SIZE(S, memory, .value = "4g", .max = INT64_MAX / 4,
+        .help = "of a worker that takes more, not counting files: it is killed "
+                "and started again; 0: no limit"),
     WEIR_STR(S, was,
         .help = "this sink's former name, whose checkpoint it takes over"),
     WEIR_END

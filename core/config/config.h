@@ -54,6 +54,7 @@ struct conf_sink_settings { /* core's own directives of a sink block */
     int64_t          on_reject;  /* enum conf_reject */
     int64_t          aside;      /* bytes on disk of what is put aside */
     int64_t          timeout_ms; /* a call that takes longer hangs: 60s */
+    int64_t          memory;     /* bytes of its worker's own; 0: no limit */
     const char      *was;        /* its former name, or NULL */
 };
 

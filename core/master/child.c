@@ -2,6 +2,7 @@
 #include "master/child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 enum {
     CRASHES_MAX = 5,      /* at one position: then it rests */
     ABORT_SECONDS = 5,    /* from SIGABRT to SIGKILL */
+    LOOK_SECONDS = 1,     /* at how much memory it takes */
     WELL_SECONDS = 60,    /* running that long, earlier failures are forgotten */
     BACKOFF_MIN = 100000, /* microseconds */
     BACKOFF_MAX = 60000000,
@@ -159,6 +161,8 @@ start(struct server *s, struct child *c, int64_t now)
     c->pid = pid;
     c->state = CHILD_RUNNING;
     c->is_hung = false;
+    c->took = 0;
+    c->looked = now;
     c->started = now;
     c->running_digest = c->digest;
     log_debug("%s started, pid %d", c->what, (int)pid);
@@ -232,6 +236,10 @@ describe_end(const struct child *c, int status, char *out, size_t room)
 {
     if (c->is_hung) {
         snprintf(out, room, "hung and was ended");
+    } else if (c->took) {
+        snprintf(out, room, "took %lld MiB of memory, more than its memory = "
+                 "%lldm, and was killed", (long long)(c->took >> 20),
+                 (long long)(c->memory >> 20));
     } else if (WIFSIGNALED(status)) {
         snprintf(out, room, "died of signal %d (%s)", WTERMSIG(status),
                  strsignal(WTERMSIG(status)));
@@ -246,7 +254,7 @@ describe_end(const struct child *c, int status, char *out, size_t room)
 static bool
 is_its_own_fault(const struct child *c, int status)
 {
-    return c->is_hung || !WIFSIGNALED(status) ||
+    return c->is_hung || c->took || !WIFSIGNALED(status) ||
            (WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGTERM);
 }
 
@@ -276,7 +284,7 @@ count_crash(struct child *c, const char *position, int status)
 static void
 crashed(struct child *c, int status)
 {
-    char who[256], how[96], position[1024], reason[1024];
+    char who[256], how[128], position[1024], reason[1024];
 
     find_position(c, position, sizeof position);
     describe(c, who, sizeof who);
@@ -383,6 +391,46 @@ abort_hung(struct child *c, int64_t now, int64_t age)
     kill(c->pid, SIGABRT);
 }
 
+/* Of its own, without what is a file's (proc(5): statm); -1: can't tell. */
+static int64_t
+memory_of(pid_t pid)
+{
+    char path[32], text[128];
+    long total, resident, shared;
+
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd == -1) {
+        return -1;
+    }
+    const ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    return sscanf(text, "%ld %ld %ld", &total, &resident, &shared) == 3
+               ? (int64_t)(resident - shared) * sysconf(_SC_PAGESIZE)
+               : -1;
+}
+
+/* A module that leaks: SIGKILL, as a checkpoint stands for all that is done.
+ * Gives when to look again. */
+static int64_t
+tick_memory(struct child *c, int64_t now)
+{
+    if (c->memory == 0 || c->took) {
+        return INT64_MAX;
+    }
+    if (now - c->looked >= LOOK_SECONDS * SECOND) {
+        const int64_t took = memory_of(c->pid);
+        c->looked = now;
+        if (took > c->memory) {
+            c->took = took;
+            kill(c->pid, SIGKILL);
+            return INT64_MAX;
+        }
+    }
+    return c->looked + LOOK_SECONDS * SECOND;
+}
+
 static int64_t
 tick_running(const struct server *s, struct child *c, int64_t now)
 {
@@ -400,7 +448,8 @@ tick_running(const struct server *s, struct child *c, int64_t now)
     int64_t limit = beat + BEAT_SLACK + c->timeout_ms * 1000;
     limit = limit > s->grace_until ? limit : s->grace_until;
     if (now < limit) {
-        return limit;
+        const int64_t look = tick_memory(c, now);
+        return look < limit ? look : limit;
     }
     abort_hung(c, now, now - beat);
     return c->at;

@@ -32,6 +32,7 @@ struct child {
     unsigned            slot; /* of a sink, once it may start */
     uint64_t            digest, running_digest;
     int64_t             timeout_ms; /* older heartbeats are a hang */
+    int64_t             memory;     /* bytes of its own, at most; 0: no limit */
     bool                is_wanted;  /* by the newest generation */
     const char         *page_path;
     struct worker_page *page;
@@ -41,6 +42,8 @@ struct child {
     int64_t          at;
     int64_t          started;  /* steady clock */
     bool             is_hung;  /* told to abort; killed at `at` */
+    int64_t          took;     /* bytes, too many: killed; else 0 */
+    int64_t          looked;   /* at its memory, steady clock */
     unsigned         failures; /* in a row */
     unsigned         crashes;  /* at `position`, in a row */
     char             position[1024];

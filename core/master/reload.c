@@ -85,14 +85,15 @@ prepare_children(struct server *s, const struct generation *next,
     return WEIR_OK;
 }
 
-/* What the new generation means for a worker that it has. */
+/* What the new generation means for a worker that it has; the source has no
+ * name. */
 static void
-want(struct server *s, const char *pipeline, const char *sink,
-     uint64_t digest, int64_t timeout_ms, struct tally *tally)
+want(struct server *s, const char *pipeline, const struct generation_sink *as,
+     struct tally *tally)
 {
-    struct child *c = find_child(s, pipeline, sink);
+    struct child *c = find_child(s, pipeline, as->name);
 
-    if (c->state == CHILD_RUNNING && is_to_start_anew(c, digest)) {
+    if (c->state == CHILD_RUNNING && is_to_start_anew(c, as->digest)) {
         tally->changed++;
         child_end(c, SIGQUIT, s->generation.drain_ms);
     } else if (c->state == CHILD_DUE || c->state == CHILD_RESTING) {
@@ -102,8 +103,9 @@ want(struct server *s, const char *pipeline, const char *sink,
         tally->unchanged += c->state == CHILD_RUNNING;
     }
     c->is_wanted = true;
-    c->digest = digest;
-    c->timeout_ms = timeout_ms;
+    c->digest = as->digest;
+    c->timeout_ms = as->timeout_ms;
+    c->memory = as->memory;
 }
 
 static void
@@ -134,10 +136,12 @@ compare(struct server *s, struct tally *tally)
     }
     for (size_t i = 0; i < g->npipelines; i++) {
         const struct generation_pipeline *p = &g->pipelines[i];
-        want(s, p->name, NULL, p->digest, SOURCE_TIMEOUT_MS, tally);
+        const struct generation_sink source = {
+            .digest = p->digest, .timeout_ms = SOURCE_TIMEOUT_MS,
+        };
+        want(s, p->name, &source, tally);
         for (size_t k = 0; k < p->nsinks; k++) {
-            want(s, p->name, p->sinks[k].name, p->sinks[k].digest,
-                 p->sinks[k].timeout_ms, tally);
+            want(s, p->name, &p->sinks[k], tally);
         }
     }
     drop_unwanted(s, tally);

@@ -119,6 +119,7 @@ fill_pipeline(struct arena *a, const struct conf_pipeline *from,
             .name = from->sinks[i].name,
             .digest = from->sinks[i].digest,
             .timeout_ms = from->sinks[i].set.timeout_ms,
+            .memory = from->sinks[i].set.memory,
         };
     }
 }

@@ -13,11 +13,16 @@ my $cc     = $ENV{CC} // 'cc';
 is(system("$cc -w -shared -fPIC -pthread -I$t->{prefix}/include"
             . " $here/../contract/bad/sink_bad.c -o $module"), 0, 'build sink_bad');
 
+my %more = (
+    drips => 'memory = 64m  events = 1',
+    hoard => 'memory = 128m',
+);
+
 sub config
 {
     my (%how) = @_;
     my $sinks = join '', map {
-        "    sink $_ { timeout = 500ms  bad { how = $how{$_} } }\n"
+        "    sink $_ { " . ($more{$_} // 'timeout = 500ms') . "  bad { how = $how{$_} } }\n"
     } sort keys %how;
     return <<"EOT";
 load_module("$module")
@@ -39,7 +44,7 @@ sub group_of
 }
 
 $t->make_dir('out');
-$t->expect_log(qr/sink shop\/(?:born|stray|close|kept|done)\b/, qr/forked a process that came back/,
+$t->expect_log(qr/sink shop\/(?:born|stray|close|kept|done|drips|hoard)\b/, qr/forked a process that came back/,
     qr/called weir_batch_done/, qr/ the last line \d+ more time/);
 my %how = (
     born  => 'open_crashes',
@@ -48,6 +53,8 @@ my %how = (
     kept  => 'leak_process',
     close => 'close_hangs',
     done  => 'done_twice  pending = on',
+    drips => 'leak_much',
+    hoard => 'hoards',
 );
 my $weir = $t->weir(config => config(%how));
 $weir->launch;
@@ -81,8 +88,17 @@ like($weir->wait_log(qr/called weir_batch_done\(\)/, seconds => 30),
 like($weir->wait_log(qr/sink shop\/done .*starts again/, seconds => 30),
     qr/\(bad 6\.6\.6\) died of signal 6/, 'and ends its worker only');
 
+# ---- Memory: what leaks from batch to batch goes on behind them
+$line = $weir->wait_log(qr/sink shop\/drips .*starts again/, seconds => 30);
+like($line, qr/\(bad 6\.6\.6\) took \d+ MiB of memory, more than its memory = 64m, and was killed/,
+    'a leak is named');
+wait_for('it went on behind them', 60, sub {
+    my $drips = $weir->status->{drips};
+    $drips->{state} eq 'running' && $drips->{line} =~ / [1-9]\d* +3-77-\d+ /;
+});
+
 # ---- Quarantined
-for my $name (qw(born stray)) {
+for my $name (qw(born stray hoard)) {
     $weir->wait_state($name, 'stopped', 90);
     like($weir->status->{$name}{reason}, qr/bad 6\.6\.6.* 5 times .*not started again/,
         "$name rests after five times");

@@ -397,6 +397,11 @@ misbehave(struct bad *s, struct weir_batch *b, struct weir_err *err)
         weir_batch_done(b, WEIR_OK, NULL);
     } else if (is(c, "leak_batch")) {
         memset(malloc(100), 1, 100);
+    } else if (is(c, "leak_much") && b->nevents) {
+        memset(malloc(40 << 20), 1, 40 << 20);
+    } else if (is(c, "hoards") && b->nevents) {
+        memset(malloc(300 << 20), 1, 300 << 20);
+        sleep(20);
     } else if (is(c, "leak_batch_fd")) {
         (void)!dup(2);
     } else if (is(c, "forks") && fork() == 0) {
