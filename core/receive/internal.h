@@ -51,7 +51,7 @@ struct transaction {
     uint32_t server_id, thread_id;
     uint64_t start;            /* source offset of its first event */
     uint64_t head, segment;    /* of its head frame */
-    uint64_t rows, savepoint_rows; /* events; and at the last SAVEPOINT */
+    uint64_t rows; /* events in the relay */
 };
 
 struct position { /* where the source stands */
@@ -94,6 +94,7 @@ struct receiver {
 
     struct buf      server_id, server_version;
     struct xa      *xa;
+    struct savepoints *savepoints; /* savepoint.c */
     struct buf      halves; /* names of tables that DDL of the open transaction
                                was followed for; "schema\0name\0" each */
     struct position at;        /* now, in the stream */
@@ -159,6 +160,19 @@ enum weir_status statement_event(struct receiver *r,
 enum weir_status statement_xa_prepare(struct receiver *r,
                                       const struct binlog_event *ev,
                                       struct weir_err *err);
+
+/* savepoint.c: what a transaction took back by itself. */
+void savepoints_begin(struct receiver *r);
+void savepoints_end(struct receiver *r);
+void savepoints_free(struct receiver *r);
+/* An event with rows of a table that is kept: whether it is kept, too. */
+bool savepoints_keep_row(struct receiver *r);
+/* SAVEPOINT, ROLLBACK TO, RELEASE. */
+enum weir_status savepoints_statement(struct receiver *r,
+                                      const struct statement *s,
+                                      struct weir_err *err);
+/* At the end.  RETRY: it has to be read again; nothing of it counts. */
+enum weir_status savepoints_settle(struct receiver *r, struct weir_err *err);
 
 /* tables.c */
 enum weir_status tables_map(struct receiver *r, const struct binlog_event *ev,

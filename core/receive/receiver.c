@@ -69,6 +69,7 @@ receiver_free(struct receiver **rp)
         return;
     }
     tables_free(r);
+    savepoints_free(r);
     xa_free(&r->xa);
     binlog_inflater_free(&r->inflater);
     position_free(&r->at);

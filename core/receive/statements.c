@@ -138,26 +138,6 @@ on_ddl(struct receiver *r, const struct binlog_event *ev,
 }
 
 static enum weir_status
-on_savepoint(struct receiver *r, const struct statement *s,
-             struct weir_err *err)
-{
-    if (s->kind == STATEMENT_SAVEPOINT) {
-        r->txn.savepoint_rows = r->txn.rows;
-    } else if (s->kind == STATEMENT_ROLLBACK_TO &&
-               r->txn.rows != r->txn.savepoint_rows) {
-        return weir_fail(
-            err, WEIR_FATAL,
-            "%.*s:%llu: ROLLBACK TO SAVEPOINT %.*s in the log, behind rows of "
-            "tables that are kept: a transaction that also changed a "
-            "non-transactional table.  Begin anew behind it, or leave those "
-            "tables out",
-            STR_ARG(buf_view(&r->at.file)), (unsigned long long)r->at.offset,
-            STR_ARG(s->name));
-    }
-    return WEIR_OK;
-}
-
-static enum weir_status
 on_xa_end(struct receiver *r, const struct statement *s, struct weir_err *err)
 {
     if (s->kind == STATEMENT_XA_ROLLBACK) {
@@ -180,7 +160,7 @@ on_statement(struct receiver *r, const struct binlog_event *ev,
     case STATEMENT_SAVEPOINT:
     case STATEMENT_ROLLBACK_TO:
     case STATEMENT_RELEASE:
-        return on_savepoint(r, s, err);
+        return savepoints_statement(r, s, err);
     case STATEMENT_XA_END:
         return WEIR_OK;
     case STATEMENT_XA_COMMIT:
@@ -232,10 +212,14 @@ statement_xa_prepare(struct receiver *r, const struct binlog_event *ev,
     bool one_phase;
     char xid[512];
 
-    const enum weir_status st =
+    enum weir_status st =
         binlog_xa_parse(ev, &one_phase, xid, sizeof xid, err);
     if (st != WEIR_OK) {
         return weir_wrap(err, WEIR_FATAL, "XA_PREPARE event");
+    }
+    st = savepoints_settle(r, err);
+    if (st != WEIR_OK) {
+        return st;
     }
     return one_phase ? transaction_commit(r, err) : xa_prepare(r, xid, err);
 }

@@ -66,6 +66,7 @@ transaction_begin(struct receiver *r, const char *gtid,
     r->need_origin = false;
     r->halves.len = 0;
     snprintf(r->txn.gtid, sizeof r->txn.gtid, "%s", gtid);
+    savepoints_begin(r);
     r->txn.skip = *gtid && gtid_set_has(r->at.gtids, str_of(gtid));
     return r->txn.skip && ev->type == BINLOG_MARIADB_GTID
                ? goes_back(r, gtid, err)
@@ -214,6 +215,9 @@ transaction_rows(struct receiver *r, const struct binlog_event *ev,
                          t->schema, t->name, STR_ARG(buf_view(&r->at.file)),
                          (unsigned long long)r->at.offset);
     }
+    if (!savepoints_keep_row(r)) {
+        return WEIR_OK;
+    }
     if (!binlog_is_compressed(ev->type)) {
         return append_rows(r, ev, t, err);
     }
@@ -302,7 +306,10 @@ transaction_commit(struct receiver *r, struct weir_err *err)
         return WEIR_OK;
     }
     /* If it fails the transaction is still open: taken back, and not executed. */
-    st = xa_append_open(r, err);
+    st = savepoints_settle(r, err);
+    if (st == WEIR_OK) {
+        st = xa_append_open(r, err);
+    }
     if (st == WEIR_OK && r->txn.written) {
         st = append_commit(r, err);
     }
@@ -321,6 +328,7 @@ transaction_commit(struct receiver *r, struct weir_err *err)
     CRASH_POINT("receive.commit");
     r->txn.open = false;
     r->halves.len = 0;
+    savepoints_end(r);
     if (!r->txn.written) {
         return hold_check(r, err);
     }
@@ -342,6 +350,7 @@ enum weir_status
 transaction_rollback(struct receiver *r, struct weir_err *err)
 {
     xa_discard(r);
+    savepoints_end(r);
     if (r->txn.written) {
         if (r->hold.active) { /* only all of it could be cut */
             return hold_conflict(r, STR(""), STR(""), STR("ROLLBACK"), err);
