@@ -42,6 +42,9 @@ delete @ENV{grep { /^(?:MAKE|MFLAGS$|DESTDIR$)/ } keys %ENV};
 my @live_folders = ('t/live', 't/reload', 't/fault');
 my @sanitized    = ('t/live/20-equality.t', 't/fault/30-crash-points.t');
 
+# Those with lanes, for the sanitizer of threads.
+my @threaded = map { "t/live/$_.t" } qw(20-equality 90-lanes mysql-sink-load);
+
 # Of t/contract what needs an installed server; the rest is in make check.
 my @contract = map { "t/contract/$_.t" }
     qw(abi newmodule modtest-redis modtest-mysql modtest-elasticsearch);
@@ -100,6 +103,9 @@ my @steps = (
     [ 'asan-check', 'all long', sub { make_check('asan') } ],
     [ 'asan-live', 'all long',
         sub { tests('asan', $long ? @live_folders : @sanitized) } ],
+    [ 'tsan-build', 'long', sub { build('tsan') } ],
+    [ 'tsan-check', 'long', sub { make_check('tsan') } ],
+    [ 'tsan-live', 'long', sub { tests('tsan', @threaded) } ],
     [ 'fuzz', 'all long', \&fuzz ],
     [ 'distcheck', 'all long', \&distcheck ],
     [ 'bench', 'bench', \&bench ],
@@ -114,6 +120,13 @@ my %compiler = (
     asan => {
         flags => [ '--enable-werror', '--enable-sanitizers' ],
         env => { CC => 'gcc', CXX => 'g++', CFLAGS => '-O1 -g' },
+    },
+    tsan => { # gcc has a warning of its own about fences there: no -Werror
+        flags => [],
+        env   => {
+            CC => 'gcc', CXX => 'g++', CFLAGS => '-O1 -g -fsanitize=thread',
+            CXXFLAGS => '-O1 -g -fsanitize=thread', LDFLAGS => '-fsanitize=thread',
+        },
     },
 );
 
@@ -494,9 +507,9 @@ sub only_wanted
     }
     my %wanted = map { $_ => 1 } @names;
     for my $name (@names) {
-        $wanted{"$1-build"} = 1 if $name =~ /^(clang|asan)-/;
+        $wanted{"$1-build"} = 1 if $name =~ /^(clang|asan|tsan)-/;
         $wanted{'gcc-build'} = 1
-            if $name !~ /^(?:clang|asan)-/ && $name ne 'fuzz';
+            if $name !~ /^(?:clang|asan|tsan)-/ && $name ne 'fuzz';
     }
     return \%wanted;
 }
