@@ -145,7 +145,7 @@ number_of(const struct weir_event *ev)
 /* ---- What the tables are like that a statement names */
 
 /* Bytes of it in which names are looked for, whole characters of UTF-8. */
-enum { MOST_LOOKED_AT = 8000 };
+enum { MOST_LOOKED_AT = 2000 };
 
 /* Of tables (and schemas) whose names occur in the text: others may change
  * meanwhile. */
