@@ -223,12 +223,13 @@ enum weir_status checkpoint_commit(struct sink *s,
                                    struct weir_err *err);
 enum weir_status checkpoint_forget(struct sink *s, struct weir_str id,
                                    uint32_t slot, struct weir_err *err);
-/* Notes which statement (a number that stands for it) is about to be run
- * outside of transactions; *again: it was noted before, so it may have been
- * run.  Fails if the checkpoint is somebody else's. */
+/* Notes which statement is about to be run outside of transactions: the upper
+ * half of *note stands for it, the lower one for what was there before; 0: none.
+ * *again: it was noted before, so it may have been run, and *note becomes that
+ * note.  Fails if the checkpoint is somebody else's. */
 enum weir_status checkpoint_intend(struct sink *s,
                                    const struct weir_checkpoint *cp,
-                                   uint64_t what, bool *again,
+                                   uint64_t *note, bool *again,
                                    struct weir_err *err);
 
 /* ---- sink_mysql_ddl.c: a batch of one statement, or TRUNCATE */

@@ -351,7 +351,7 @@ checkpoint_commit(struct sink *s, const struct weir_checkpoint *cp,
 
 enum weir_status
 checkpoint_intend(struct sink *s, const struct weir_checkpoint *cp,
-                  uint64_t what, bool *again, struct weir_err *err)
+                  uint64_t *note, bool *again, struct weir_err *err)
 {
     struct result    r;
     uint64_t         rows = 0;
@@ -367,12 +367,14 @@ checkpoint_intend(struct sink *s, const struct weir_checkpoint *cp,
     if (st != WEIR_OK) {
         return not_a_row(st);
     }
-    *again = result_next(&r) && result_u64(&r, 0) == what;
+    const uint64_t before = result_next(&r) ? result_u64(&r, 0) : 0;
     result_free(&r);
+    *again = before != 0 && before >> 32 == *note >> 32;
+    *note = *again ? before : *note;
     sql = begin_sql(s, "UPDATE ");
     text_add(sql, s->store.data, s->store.len);
     text_put(sql, " SET intent = ");
-    text_u64(sql, what);
+    text_u64(sql, *note);
     add_where(sql, cp->id, cp->slot);
     text_put(sql, " AND owner = ");
     text_u64(sql, s->owner);

@@ -1,8 +1,10 @@
 /*
  * sink_mysql_ddl.c - a statement of the source, alone in its batch.  It commits
  * by itself, so the checkpoint can't be in one unit with it: first it is noted
- * which statement comes, then it is run, then the checkpoint moves.  A start in
- * between runs it again, and takes "is already so" for an answer.
+ * which statement comes, and what the tables that it names were like; then it
+ * is run, then the checkpoint moves.  A start in between looks at these tables:
+ * where they have changed it was done, and two names that changed places don't
+ * change back.  Else it is run again, and "is already so" is an answer.
  */
 #include "sink_mysql.h"
 
@@ -115,7 +117,8 @@ refuse(struct sink *s, const struct weir_ddl *d, const char *why,
                      d->text.data);
 }
 
-/* Names a statement wherever it is read from: a relay may be fetched again. */
+/* Names a statement wherever it is read from: a relay may be fetched again.  The
+ * upper half of a note. */
 static uint64_t
 number_of(const struct weir_event *ev)
 {
@@ -135,7 +138,77 @@ number_of(const struct weir_event *ev)
     if (ev->txn->gtid.len == 0) {
         h = (h ^ ev->txn->offset) * 0x100000001b3ULL;
     }
-    return h | 1;
+    h ^= h << 32;
+    return (h | 1ULL << 32) & ~0xffffffffULL;
+}
+
+/* ---- What the tables are like that a statement names */
+
+/* Bytes of it in which names are looked for, whole characters of UTF-8. */
+enum { MOST_LOOKED_AT = 2000 };
+
+/* Of tables (and schemas) whose names occur in the text: others may change
+ * meanwhile. */
+static void
+add_named(struct text *sql, const struct weir_ddl *d)
+{
+    struct weir_str text = d->text;
+
+    if (text.len > MOST_LOOKED_AT) {
+        text.len = MOST_LOOKED_AT;
+        while (text.len > 0 && (text.data[text.len] & 0xc0) == 0x80) {
+            text.len--;
+        }
+    }
+    text_put(sql, " WHERE (TABLE_SCHEMA = ");
+    text_quote(sql, d->schema);
+    text_put(sql, " OR LOCATE(TABLE_SCHEMA, ");
+    text_quote(sql, text);
+    text_put(sql, ") > 0) AND LOCATE(TABLE_NAME, ");
+    text_quote(sql, text);
+    text_put(sql, ") > 0");
+}
+
+static enum weir_status
+look_at_tables(struct sink *s, const struct weir_ddl *d, uint32_t *out,
+               struct weir_err *err)
+{
+    static const char *const views[][2] = {
+        { "TABLES", "TABLE_TYPE, ENGINE, TABLE_COLLATION, CREATE_TIME, "
+                    "CREATE_OPTIONS, TABLE_COMMENT" },
+        { "COLUMNS", "COLUMN_NAME, ORDINAL_POSITION, COLUMN_TYPE, IS_NULLABLE, "
+                     "COLUMN_DEFAULT IS NULL, COLUMN_DEFAULT, COLLATION_NAME, "
+                     "EXTRA, COLUMN_COMMENT" },
+        { "STATISTICS", "INDEX_NAME, SEQ_IN_INDEX, COLUMN_NAME, NON_UNIQUE, "
+                        "SUB_PART, INDEX_TYPE" },
+        { "TABLE_CONSTRAINTS", "CONSTRAINT_NAME, CONSTRAINT_TYPE" },
+        { "PARTITIONS", "PARTITION_NAME, PARTITION_ORDINAL_POSITION, "
+                        "PARTITION_DESCRIPTION" },
+    };
+    struct text  *sql = &s->sql;
+    struct result r;
+
+    /* Not by CRC32(): of two names that change places it stays the same. */
+    sql->len = 0;
+    text_put(sql, "SELECT BIT_XOR(CAST(CONV(LEFT(SHA2(h, 256), 8), 16, 10) AS "
+             "UNSIGNED)) FROM (");
+    for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
+        text_put(sql, i ? " UNION ALL SELECT" : "SELECT");
+        text_put(sql, " CONCAT_WS('|', '");
+        text_put(sql, views[i][0]);
+        text_put(sql, "', TABLE_SCHEMA, TABLE_NAME, ");
+        text_put(sql, views[i][1]);
+        text_put(sql, ") AS h FROM information_schema.");
+        text_put(sql, views[i][0]);
+        add_named(sql, d);
+    }
+    text_put(sql, ") AS all_of_them");
+    const enum weir_status st = place_ask(s, &r, err);
+    if (st == WEIR_OK) {
+        *out = result_next(&r) ? (uint32_t)result_u64(&r, 0) : 0;
+        result_free(&r);
+    }
+    return st == WEIR_REJECT ? WEIR_RETRY : st;
 }
 
 /* One statement: none of its bytes makes it two. */
@@ -160,10 +233,11 @@ refuse_noted(struct sink *s, struct weir_batch *b, struct weir_err *err)
     const struct weir_ddl *d = b->events[0]->ddl;
     const struct weir_err  why = *err;
     bool                   again;
+    uint64_t               none = 0;
     enum weir_status       st = link_open(s, err);
 
     if (st == WEIR_OK) {
-        st = checkpoint_intend(s, &b->checkpoint, 0, &again, err);
+        st = checkpoint_intend(s, &b->checkpoint, &none, &again, err);
     }
     return st == WEIR_OK
                ? weir_fail(err, WEIR_REJECT,
@@ -178,12 +252,23 @@ apply(struct sink *s, struct weir_batch *b, struct weir_err *err)
 {
     const struct weir_event *ev = b->events[0];
     bool                     again = false;
+    uint32_t                 now = 0;
     enum weir_status         st = link_open_patient(s, err);
 
     if (st == WEIR_OK) {
-        st = checkpoint_intend(s, &b->checkpoint, number_of(ev), &again, err);
+        st = look_at_tables(s, ev->ddl, &now, err);
     }
+    uint64_t note = number_of(ev) | now;
     if (st == WEIR_OK) {
+        st = checkpoint_intend(s, &b->checkpoint, &note, &again, err);
+    }
+    if (st == WEIR_OK && again && (uint32_t)note != now) {
+        weir_log(s->in, WEIR_INFO, "%s: a statement was applied before the "
+                 "last stop: %.*s", s->where,
+                 ev->ddl->text.len < 200 ? (int)ev->ddl->text.len : 200,
+                 ev->ddl->text.data);
+        family_statements(s->family, true);
+    } else if (st == WEIR_OK) {
         st = run_statement(s, ev->ddl, err);
         family_statements(s->family, true);
     }
@@ -243,10 +328,10 @@ truncate_table(struct sink *s, struct weir_batch *b, struct weir_err *err)
     if (s->link.in_txn || s->conf->two_way) {
         return delete_all(s, b, err);
     }
+    uint64_t         note = number_of(b->events[0]);
     enum weir_status st = link_open_patient(s, err);
     if (st == WEIR_OK) {
-        st = checkpoint_intend(s, &b->checkpoint, number_of(b->events[0]),
-                               &again, err);
+        st = checkpoint_intend(s, &b->checkpoint, &note, &again, err);
     }
     if (st == WEIR_OK) {
         st = run_on_table(s, "TRUNCATE TABLE ", t, err);

@@ -72,11 +72,14 @@ my @search_servers =
 my (%fetched, @table);
 
 # The mysql sink: on MariaDB into MariaDB all of t/live/mysql-sink*.t is among the
-# live tests; of the other pairs these, and in a long run all.
+# live tests; of the other pairs these, and in a long run all, with types in both
+# conflict modes.
 my %replayed = (
     'mysql mysql'   => [qw(types load two-way ddl)],
     'mysql mariadb' => [qw(types)],
     'mariadb mysql' => [qw(types load)],
+    'mariadb mysql-8.0' => [],
+    'mysql-8.0 mariadb' => [],
 );
 
 # Quickest first; `in` says which of quick, live, long and all it belongs to.
@@ -375,10 +378,14 @@ sub live_replay
     my $fine = 1;
     for my $pair (sort keys %replayed) {
         local ($ENV{WEIR_SERVER}, $ENV{WEIR_TARGET}) = split ' ', $pair;
+        next if !$long && !@{ $replayed{$pair} };
+        fetch_server($_) for grep { /-/ } split ' ', $pair;
         my @files = $long
             ? map { substr $_, length "$source/" } glob "$source/t/live/mysql-sink*.t"
             : map { "t/live/mysql-sink-$_.t" } @{ $replayed{$pair} };
         $fine &= tests('gcc', @files);
+        local $ENV{WEIR_CONFLICT} = 'idempotent';
+        $fine &= tests('gcc', 't/live/mysql-sink-types.t') if $long;
     }
     return $fine;
 }

@@ -100,6 +100,60 @@ wait_replayed($db, $target);
 is($target->value("SELECT COUNT(*) FROM shop.ledger WHERE n = $n"), 1, 'what stands behind it came once');
 same_tables($db, $target, 'shop', 'at the end');
 is($target->value("SELECT intent FROM weir.weir_checkpoint WHERE id LIKE '%copy'"), 0, 'a note does not stay');
+# ---- Killed before the statement was done, and behind it: it is done once, even
+# where doing it twice would be no error
+
+$t->expect_log(qr/killed by signal 9|signal 9|crash/i);
+put('CREATE TABLE shop.ours (id INT PRIMARY KEY)', 'CREATE TABLE shop.theirs (id INT PRIMARY KEY, who INT)',
+    'INSERT INTO shop.ours VALUES (1)', 'INSERT INTO shop.theirs VALUES (2, 2)');
+if (!$db->isa('Weir::Mysql')) {    # which has statement and rows in one transaction
+    put('CREATE TABLE shop.copied (PRIMARY KEY (id)) AS SELECT id FROM shop.theirs', 'UPDATE shop.copied SET id = id + 5');
+    same_tables($db, $target, 'shop', 'after CREATE TABLE from a SELECT');
+}
+my $blocker = $target->client;
+for my $case (
+    [ 'RENAME TABLE shop.ours TO shop.x, shop.theirs TO shop.ours, shop.x TO shop.theirs', 'ours' ],
+    [ 'ALTER TABLE shop.ours ADD COLUMN twice INT', 'ours' ],
+    [ 'ALTER TABLE shop.ours ADD INDEX (twice)', 'ours' ],
+    [ 'ALTER TABLE shop.ours ADD COLUMN b INT DEFAULT 1, ADD COLUMN c INT DEFAULT 2', 'ours' ],
+    [ 'ALTER TABLE shop.ours CHANGE b c INT, CHANGE c b INT', 'ours' ],
+) {
+    my ($sql, $table) = @$case;
+    for my $done (0, 1) {
+        my $noted = sub { $target->value("SELECT intent <> 0 FROM weir.weir_checkpoint WHERE id LIKE '%copy'") };
+        if ($done) {    # it is, and its checkpoint does not get there
+            $target->do('CREATE TRIGGER weir.hold BEFORE UPDATE ON weir.weir_checkpoint FOR EACH ROW
+                SET NEW.data = IF(OLD.intent <> 0 AND NEW.intent = 0, NULL, NEW.data)');
+        } else {        # it waits for a lock on the table
+            $blocker->do("LOCK TABLES shop.$table READ");
+        }
+        my $from = $weir->log_mark;
+        $db->do($sql, 'INSERT INTO shop.ledger VALUES (' . ++$n . ')');
+        if ($done) {
+            $weir->wait_log(qr/shop\/copy: .*next try/, from => $from);
+            $weir->crash;
+            $target->do('DROP TRIGGER weir.hold');
+        } else {
+            wait_for('the note', 30, $noted);
+            my $id = wait_for('the statement', 30, sub { $target->value("SELECT MAX(id) FROM information_schema.PROCESSLIST
+                WHERE user = 'replay' AND state LIKE '%metadata lock%'") });
+            $weir->crash;
+            $target->client->try("KILL $id");
+            wait_for('its end', 30, sub { !$target->value("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE id = $id") });
+            $blocker->do('UNLOCK TABLES');
+        }
+        $weir->start;
+        wait_replayed($db, $target);
+        is($target->value("SELECT COUNT(*) FROM shop.ledger WHERE n = $n"), 1, 'what stands behind it came once');
+        my @defined = map { ($_->rows("SELECT GROUP_CONCAT(COLUMN_NAME ORDER BY ORDINAL_POSITION), (SELECT COUNT(*) FROM information_schema.STATISTICS
+            WHERE TABLE_SCHEMA = 'shop' AND TABLE_NAME = 'ours') FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'shop' AND TABLE_NAME = 'ours'"))[0] } $db, $target;
+        is("@{ $defined[1] }", "@{ $defined[0] }", ($done ? 'killed behind' : 'killed before') . ": $sql");
+        same_tables($db, $target, 'shop', 'and');
+        $sql = $sql =~ /ADD COLUMN twice/ ? 'ALTER TABLE shop.ours ADD COLUMN more INT'
+            : $sql =~ /ADD INDEX/ ? 'ALTER TABLE shop.ours ADD INDEX (more)'
+            : $sql =~ /ADD COLUMN b/ ? 'ALTER TABLE shop.ours ADD COLUMN d INT' : $sql;
+    }
+}
 $target->do('CREATE TABLE shop.taken (i INT)');
 $db->do('CREATE DATABASE other', 'CREATE TABLE other.t (i INT)', 'DROP DATABASE other', 'CREATE TABLE shop.taken (k INT PRIMARY KEY)');
 like($weir->wait_log(qr/shop\/copy: .*shop\.taken/), qr/already exists.*the statement is: CREATE TABLE shop.taken/,

@@ -2,6 +2,7 @@
 # from there does not go back, and both end up with the same.
 use Weir;
 use Weir::Replay;
+use POSIX ();
 
 my $t = Weir->new;
 my @db = ($t->database, replay_target($t));
@@ -35,14 +36,32 @@ my ($exit, $said) = $weir->command('-t');
 is($exit, 0, 'the configuration is fine') or diag $said;
 $weir->launch;
 my $count = long_run() ? 3000 : 150;
-for my $i (1 .. $count) {
-    for my $who (0, 1) {
-        my $id = $i * 2 + $who;
-        $db[$who]->do('BEGIN', "INSERT INTO shop.items VALUES ($id, $i, $who)",
-            "UPDATE shop.items SET n = n + 1 WHERE id = " . ($i > 9 ? $id - 18 : $id),
-            "INSERT INTO shop.log VALUES ($who, $i)",
-            $i % 5 ? () : "DELETE FROM shop.items WHERE id = $id", 'COMMIT');
+
+# Both are written to at the same time, each by a client of its own.
+my @writers = map {
+    my $who = $_;
+    my $pid = fork // die "fork: $!\n";
+    if (!$pid) {
+        close $t->{guard};
+        my $ok = eval {
+            my $client = $db[$who]->client;
+            for my $i (1 .. $count) {
+                my $id = $i * 2 + $who;
+                $client->do('BEGIN', "INSERT INTO shop.items VALUES ($id, $i, $who)",
+                    'UPDATE shop.items SET n = n + 1 WHERE id = ' . ($i > 9 ? $id - 18 : $id),
+                    "INSERT INTO shop.log VALUES ($who, $i)",
+                    $i % 5 ? () : "DELETE FROM shop.items WHERE id = $id", 'COMMIT');
+            }
+            1;
+        };
+        print STDERR $@ if !$ok;
+        POSIX::_exit($ok ? 0 : 1);
     }
+    $pid;
+} 0, 1;
+for my $pid (@writers) {
+    waitpid $pid, 0;
+    is($?, 0, 'a writer came to its end');
 }
 
 # An echo would have come before the answer to what was written behind it.
@@ -65,4 +84,19 @@ turn($_) for 0, 1, 0;
 same_tables($db[0], $db[1], 'shop', 'on both');
 is($db[0]->value('SELECT COUNT(*) FROM shop.log'), 2 * $count + $turn, 'each row once');
 is($db[0]->value('SELECT GROUP_CONCAT(id) FROM shop.gone'), 3, 'TRUNCATE came once, too');
+
+# ---- log_bin = off: who reads the target's binlog sees nothing of it
+
+$weir->stop;
+$db[1]->do('CREATE DATABASE quiet CHARACTER SET utf8mb4', 'CREATE TABLE quiet.ledger (n INT)');
+$db[0]->do('CREATE TABLE shop.ledger (n INT)');
+my $start = $db[0]->gtids;
+my $quiet = $t->weir(config => replay_config($db[0], $db[1], $t->dir, mysql => 'database = "quiet" log_bin = off')
+    =~ s/start = earliest/start = "gtid:$start"/r)->start;
+wait_for('its checkpoint', 30, sub { $db[1]->value("SELECT COUNT(*) FROM weir.weir_checkpoint WHERE id = 'shop/copy' AND data <> ''") });
+my $logged = $db[1]->gtids;
+$db[0]->do('INSERT INTO shop.ledger VALUES (1), (2), (3)');
+wait_replayed($db[0], $db[1], 'quiet');
+$quiet->stop;
+is($db[1]->gtids, $logged, 'log_bin = off: nothing was logged');
 $t->done;
