@@ -58,8 +58,11 @@ struct target {
     struct weir_str         *columns;  /* of each column, quoted; no data: it
                                           isn't written */
     bool                    *compared; /* strict: its value before is, too */
+    bool                    *on_update; /* of each column: the target sets it
+                                           where an UPDATE does not */
     uint32_t                *key, nkey; /* how a row is found; 0: by all */
     bool upsert; /* its key is its only one: ON DUPLICATE KEY hits that row */
+    bool joins;  /* all of its columns compare with a column of values */
     bool single; /* one of its unique keys is how rows are found */
     bool alone;  /* and nothing ties it to other rows: their order is free */
     uint32_t id; /* of this instance's targets, from 1: goes by the name, since
@@ -103,6 +106,7 @@ struct link {
     MYSQL   *mysql; /* NULL: not connected */
     bool     mariadb, in_txn;
     bool     exact_names; /* "T" and "t" are two tables */
+    bool     has_values;  /* lists of rows that can be joined */
     uint64_t max_packet;
 };
 
@@ -154,6 +158,8 @@ struct row { /* what becomes of one row */
     const struct weir_value *before, *after; /* NULL: wasn't, or isn't, there */
     bool                     upsert; /* may be there already, or be missing */
 };
+/* Where the next statement goes. */
+struct text *rows_sql(struct sink *s);
 /* Adds one statement for as many of the rows as fit: all are inserted, or all
  * are deleted.  Gives their number. */
 size_t rows_insert(struct sink *s, const struct row *rows, size_t n,
@@ -165,9 +171,18 @@ bool rows_alike(const struct row *a, const struct row *b);
 /* Is the whole row known, so that it may be inserted? */
 bool row_is_whole(const struct row *r);
 bool row_key_changed(const struct row *r);
+/* Is it found by its key whatever else it holds? */
+bool row_by_key_only(const struct sink *s, const struct row *r);
+/* Has an UPDATE to write that column? */
+bool row_sets(const struct sink *s, const struct row *r, size_t i);
 /* How many of its values only a session that isn't strict can write. */
 unsigned row_odd_enums(const struct row *r);
 void row_update(struct sink *s, const struct row *r, int64_t *hits);
+/* sink_mysql_join.c: adds one statement for as many of the rows as may go in
+ * it; all are changed, or all are deleted, none is there twice, and no key
+ * changes.  Gives their number: 0, if it is not worth it or not sure. */
+size_t rows_join(struct sink *s, const struct row *rows, size_t n,
+                 int64_t *hits);
 /* Behind an UPDATE of the row that may not have hit. */
 void row_insert_missing(struct sink *s, const struct row *r, int64_t *hits);
 /* "id=7, name='x'", for a message. */
@@ -179,8 +194,10 @@ void row_show(struct sink *s, const struct target *t,
 struct gather;
 struct gather *gather_new(void); /* NULL: no memory */
 void           gather_free(struct gather *g);
+/* *joined: may rows be joined?  And, behind it, were some?  REJECT: something
+ * was refused; if some were joined, perhaps for that only. */
 enum weir_status gather_write(struct sink *s, struct weir_batch *b,
-                              struct weir_err *err);
+                              bool *joined, struct weir_err *err);
 struct row row_of_event(const struct sink *s, const struct weir_batch *b,
                         size_t i);
 /* OK, with verdicts for what was refused; RETRY and the like: nothing of it

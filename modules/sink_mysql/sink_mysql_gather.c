@@ -30,6 +30,7 @@ struct gather {
     struct row   *run; /* rows of one statement */
     size_t        run_room;
     struct text   key;
+    bool          may_join, joined; /* this time; a statement was */
 };
 
 struct gather *
@@ -253,13 +254,21 @@ put_one(struct sink *s, const struct row *r, struct weir_err *err)
 /* A run of rows of one table and kind, as far as they go into statements. */
 static enum weir_status
 put_run(struct sink *s, const struct row *rows, size_t n, enum kind kind,
-        struct weir_err *err)
+        bool alone, struct weir_err *err)
 {
     enum weir_status st = WEIR_OK;
 
     for (size_t i = 0; st == WEIR_OK && i < n;) {
         int64_t hits;
-        if (kind == KIND_DELETE) {
+        size_t  joined = 0;
+        if (alone && s->gather->may_join && kind != KIND_INSERT) {
+            joined = rows_join(s, rows + i, n - i, &hits);
+        }
+        if (joined > 0) {
+            s->gather->joined = true;
+            i += joined;
+            st = script_end(s, hits, err);
+        } else if (kind == KIND_DELETE) {
             i += rows_delete(s, rows + i, n - i, &hits);
             st = script_end(s, hits, err);
         } else if (kind == KIND_INSERT &&
@@ -290,7 +299,7 @@ put_fixed(struct sink *s, struct weir_err *err)
                           kind_of(&g->fixed[end]) == kind;
              end++) {
         }
-        st = put_run(s, first, end - i, kind, err);
+        st = put_run(s, first, end - i, kind, false, err);
     }
     return st;
 }
@@ -328,21 +337,18 @@ put_alone(struct sink *s, struct weir_err *err)
             g->run[n++] = g->entries[end].row;
         }
         if (first->kind != KIND_NOTHING) {
-            st = put_run(s, g->run, n, first->kind, err);
+            st = put_run(s, g->run, n, first->kind, true, err);
         }
     }
     return st;
 }
 
-enum weir_status
-gather_write(struct sink *s, struct weir_batch *b, struct weir_err *err)
+static enum weir_status
+take_all(struct sink *s, struct weir_batch *b, struct weir_err *err)
 {
     struct gather   *g = s->gather;
     enum weir_status st = WEIR_OK;
 
-    if (!make_room(g, b->nevents)) {
-        return no_memory(s, err);
-    }
     for (size_t i = 0; st == WEIR_OK && i < b->nevents; i++) {
         if (b->events[i]->op > WEIR_SNAPSHOT) {
             continue; /* a mark */
@@ -356,14 +362,27 @@ gather_write(struct sink *s, struct weir_batch *b, struct weir_err *err)
             g->fixed[g->nfixed++] = r;
         }
     }
-    if (st == WEIR_OK && g->key.failed) {
-        st = no_memory(s, err);
+    return st == WEIR_OK && g->key.failed ? no_memory(s, err) : st;
+}
+
+enum weir_status
+gather_write(struct sink *s, struct weir_batch *b, bool *joined,
+             struct weir_err *err)
+{
+    struct gather *g = s->gather;
+
+    g->may_join = *joined;
+    g->joined = *joined = false;
+    if (!make_room(g, b->nevents)) {
+        return no_memory(s, err);
     }
+    enum weir_status st = take_all(s, b, err);
     if (st == WEIR_OK) {
         st = put_alone(s, err);
     }
     if (st == WEIR_OK) {
         st = put_fixed(s, err);
     }
+    *joined = g->joined;
     return st == WEIR_OK ? script_flush(s, err) : script_cancel(s, st, err);
 }

@@ -233,6 +233,8 @@ connect_link(struct sink *s, bool patient, struct weir_err *err)
     enum weir_status st = login(s, err);
     if (st == WEIR_OK) {
         s->link.mariadb = mariadb_connection(s->link.mysql);
+        s->link.has_values = mysql_get_server_version(s->link.mysql) >=
+                             (s->link.mariadb ? 100300 : 80019);
         st = pin_session(s, err);
     }
     if (st == WEIR_OK) {

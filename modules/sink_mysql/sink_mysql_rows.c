@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_ROWS = 1000, MOST_ORS = 200 };
+/* Each of the rows found is compared with each OR. */
+enum { MOST_ROWS = 1000, MOST_ORS = 40 };
 
-static struct text *
-sql_of(struct sink *s)
+struct text *
+rows_sql(struct sink *s)
 {
     struct script *sc = &s->script;
 
@@ -201,8 +202,8 @@ add_find(struct sink *s, struct text *sql, const struct target *t,
     }
 }
 
-static bool
-by_key_only(const struct sink *s, const struct row *r)
+bool
+row_by_key_only(const struct sink *s, const struct row *r)
 {
     return r->t->nkey > 0 &&
            (r->upsert || s->conf->conflict == CONFLICT_IDEMPOTENT);
@@ -260,7 +261,7 @@ add_upsert(struct text *sql, const struct row *r)
 size_t
 rows_insert(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
 {
-    struct text *sql = sql_of(s);
+    struct text *sql = rows_sql(s);
     const size_t end = sql->len + script_limit(s);
     size_t       i = 0;
 
@@ -284,7 +285,7 @@ rows_insert(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
 size_t
 rows_delete(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
 {
-    struct text *sql = sql_of(s);
+    struct text *sql = rows_sql(s);
     const size_t end = sql->len + script_limit(s);
     const size_t most = rows->t->nkey > 0 ? MOST_ORS : 1;
     size_t       i = 0;
@@ -295,25 +296,34 @@ rows_delete(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
     while (i < n && i < most && (i == 0 || sql->len < end)) {
         const struct row *r = &rows[i++];
         text_put(sql, i > 1 ? " OR (" : "(");
-        add_find(s, sql, r->t, r->before, by_key_only(s, r));
+        add_find(s, sql, r->t, r->before, row_by_key_only(s, r));
         text_put(sql, ")");
     }
     if (rows->t->nkey == 0) {
         text_put(sql, " LIMIT 1");
     }
-    *hits = by_key_only(s, rows) || s->conf->conflict == CONFLICT_IDEMPOTENT
+    *hits = row_by_key_only(s, rows) || s->conf->conflict == CONFLICT_IDEMPOTENT
                 ? ANY_ROWS
                 : (int64_t)i;
     return i;
 }
 
 /* In strict mode what did not change needs no writing: it was compared. */
-static bool
-is_set(const struct sink *s, const struct row *r, size_t i)
+bool
+row_sets(const struct sink *s, const struct row *r, size_t i)
 {
     return is_written(r->t, r->after, i) &&
-           (by_key_only(s, r) || !r->t->compared[i] ||
+           (row_by_key_only(s, r) || !r->t->compared[i] || r->t->on_update[i] ||
             !same_value(&r->before[i], &r->after[i]));
+}
+
+static void
+add_itself(struct text *sql, const struct row *r, size_t i, const char *comma)
+{
+    text_put(sql, comma);
+    text_add(sql, r->t->columns[i].data, r->t->columns[i].len);
+    text_put(sql, "=");
+    text_add(sql, r->t->columns[i].data, r->t->columns[i].len);
 }
 
 static void
@@ -322,20 +332,21 @@ add_sets(struct sink *s, struct text *sql, const struct row *r)
     const char *comma = "";
 
     for (size_t i = 0; i < r->t->table->ncolumns; i++) {
-        if (is_set(s, r, i)) {
+        if (row_sets(s, r, i)) {
             text_put(sql, comma);
             text_add(sql, r->t->columns[i].data, r->t->columns[i].len);
             text_put(sql, "=");
             text_value(sql, s->in, r->t->table->columns[i], &r->after[i],
                        false);
             comma = ",";
+        } else if (r->t->on_update[i]) { /* else the target sets it */
+            add_itself(sql, r, i, comma);
+            comma = ",";
         }
     }
     for (size_t i = 0; *comma == '\0' && i < r->t->table->ncolumns; i++) {
         if (r->t->columns[i].data) { /* nothing changes: is it there? */
-            text_add(sql, r->t->columns[i].data, r->t->columns[i].len);
-            text_put(sql, "=");
-            text_add(sql, r->t->columns[i].data, r->t->columns[i].len);
+            add_itself(sql, r, i, comma);
             comma = ",";
         }
     }
@@ -344,7 +355,7 @@ add_sets(struct sink *s, struct text *sql, const struct row *r)
 void
 row_update(struct sink *s, const struct row *r, int64_t *hits)
 {
-    struct text *sql = sql_of(s);
+    struct text *sql = rows_sql(s);
 
     text_put(sql, "UPDATE ");
     text_add(sql, r->t->name.data, r->t->name.len);
@@ -352,17 +363,17 @@ row_update(struct sink *s, const struct row *r, int64_t *hits)
     add_sets(s, sql, r);
     text_put(sql, " WHERE ");
     add_find(s, sql, r->t, r->before ? r->before : r->after,
-             by_key_only(s, r));
+             row_by_key_only(s, r));
     if (r->t->nkey == 0) {
         text_put(sql, " LIMIT 1");
     }
-    *hits = by_key_only(s, r) ? ANY_ROWS : 1;
+    *hits = row_by_key_only(s, r) ? ANY_ROWS : 1;
 }
 
 void
 row_insert_missing(struct sink *s, const struct row *r, int64_t *hits)
 {
-    struct text *sql = sql_of(s);
+    struct text *sql = rows_sql(s);
 
     text_put(sql, "INSERT INTO ");
     text_add(sql, r->t->name.data, r->t->name.len);

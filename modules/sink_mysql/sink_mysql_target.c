@@ -129,6 +129,27 @@ can_compare(const struct weir_column *c, struct weir_str type)
     return true;
 }
 
+/* What compares with a column of values as it does with a literal. */
+static bool
+can_join(struct weir_str type)
+{
+    static const char *const plain[] = {
+        "tinyint",  "smallint", "mediumint", "int",        "bigint",
+        "decimal",  "float",    "double",    "year",       "bit",
+        "date",     "datetime", "timestamp", "time",       "char",
+        "varchar",  "tinytext", "text",      "mediumtext", "longtext",
+        "binary",   "varbinary", "tinyblob", "blob",       "mediumblob",
+        "longblob", "enum",     "set",
+    };
+
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+        if (name_same(type, (struct weir_str){ plain[i], strlen(plain[i]) })) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool
 keep_name(struct weir_str name, struct weir_str *out)
 {
@@ -157,6 +178,8 @@ take_column(struct sink *s, struct target *t, const struct result *r,
         return WEIR_OK;
     }
     t->compared[i] = can_compare(t->table->columns[i], result_str(r, 2));
+    t->on_update[i] = strstr(extra.data, "on update ") != NULL;
+    t->joins = t->joins && (!t->compared[i] || can_join(result_str(r, 2)));
     return keep_name(name, &t->columns[i])
                ? WEIR_OK
                : weir_fail(err, WEIR_RETRY, "%s: no memory", s->where);
@@ -327,10 +350,12 @@ target_new(struct sink *s, const struct weir_table *table, struct target **out,
     t->table = table;
     t->columns = calloc(n + 1, sizeof *t->columns);
     t->compared = calloc(n + 1, sizeof *t->compared);
+    t->on_update = calloc(n + 1, sizeof *t->on_update);
+    t->joins = true;
     t->key = calloc(table->nkey + 1, sizeof *t->key);
     enum weir_status st = find_place(s, table, &place, err);
-    if (st == WEIR_OK && (!t->columns || !t->compared || !t->key ||
-                          !name_target(t, &place))) {
+    if (st == WEIR_OK && (!t->columns || !t->compared || !t->on_update ||
+                          !t->key || !name_target(t, &place))) {
         st = weir_fail(err, WEIR_RETRY, "%s: no memory", s->where);
     }
     if (st == WEIR_OK) {
@@ -365,6 +390,7 @@ target_free(struct sink *s, struct target *t)
     }
     free(t->columns);
     free(t->compared);
+    free(t->on_update);
     free(t->key);
     free((char *)t->name.data);
     free(t);
