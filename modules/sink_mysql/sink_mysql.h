@@ -106,6 +106,7 @@ struct link {
     MYSQL   *mysql; /* NULL: not connected */
     bool     mariadb, in_txn;
     bool     exact_names; /* "T" and "t" are two tables */
+    bool     has_bulk;    /* many rows' values bound to one INSERT */
     bool     has_values;  /* lists of rows that can be joined */
     uint64_t max_packet;
 };
@@ -166,6 +167,15 @@ size_t rows_insert(struct sink *s, const struct row *rows, size_t n,
                    int64_t *hits);
 size_t rows_delete(struct sink *s, const struct row *rows, size_t n,
                    int64_t *hits);
+/* One INSERT with as many of the rows as fit, which are alike, at once behind
+ * all that was to be sent.  *written: their number; 0, if it is not worth it or
+ * the target doesn't take it.  REJECT: one of them was refused. */
+enum weir_status rows_bulk(struct sink *s, const struct row *rows, size_t n,
+                           size_t *written, struct weir_err *err);
+/* Its statement, with `?` for each value. */
+void rows_bulk_sql(struct text *sql, const struct row *r, size_t nvalues);
+/* Is that column in an INSERT of the row? */
+bool row_has(const struct row *r, size_t i);
 /* May go into one INSERT. */
 bool rows_alike(const struct row *a, const struct row *b);
 /* Is the whole row known, so that it may be inserted? */
@@ -194,10 +204,10 @@ void row_show(struct sink *s, const struct target *t,
 struct gather;
 struct gather *gather_new(void); /* NULL: no memory */
 void           gather_free(struct gather *g);
-/* *joined: may rows be joined?  And, behind it, were some?  REJECT: something
- * was refused; if some were joined, perhaps for that only. */
+/* *packed: may rows be joined and bound?  And, behind it, were some?  REJECT:
+ * something was refused; if some were, perhaps for that only. */
 enum weir_status gather_write(struct sink *s, struct weir_batch *b,
-                              bool *joined, struct weir_err *err);
+                              bool *packed, struct weir_err *err);
 struct row row_of_event(const struct sink *s, const struct weir_batch *b,
                         size_t i);
 /* OK, with verdicts for what was refused; RETRY and the like: nothing of it

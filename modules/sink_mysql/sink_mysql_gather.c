@@ -30,7 +30,7 @@ struct gather {
     struct row   *run; /* rows of one statement */
     size_t        run_room;
     struct text   key;
-    bool          may_join, joined; /* this time; a statement was */
+    bool          may_pack, packed; /* this time; a statement was */
 };
 
 struct gather *
@@ -251,36 +251,57 @@ put_one(struct sink *s, const struct row *r, struct weir_err *err)
     return st;
 }
 
+/* Some of the rows, which are all inserted: bound if that goes, else as text. */
+static enum weir_status
+put_inserts(struct sink *s, const struct row *rows, size_t n, size_t *written,
+            struct weir_err *err)
+{
+    int64_t hits;
+    size_t  same = 1;
+
+    while (same < n && rows_alike(&rows[0], &rows[same])) {
+        same++;
+    }
+    *written = 0;
+    if (s->gather->may_pack) {
+        const enum weir_status st = rows_bulk(s, rows, same, written, err);
+        if (*written > 0) {
+            s->gather->packed = true;
+        }
+        if (st != WEIR_OK || *written > 0) {
+            return st;
+        }
+    }
+    *written = rows_insert(s, rows, same, &hits);
+    return script_end(s, hits, err);
+}
+
 /* A run of rows of one table and kind, as far as they go into statements. */
 static enum weir_status
 put_run(struct sink *s, const struct row *rows, size_t n, enum kind kind,
         bool alone, struct weir_err *err)
 {
+    const bool       may_pack = alone && s->gather->may_pack;
     enum weir_status st = WEIR_OK;
 
-    for (size_t i = 0; st == WEIR_OK && i < n;) {
-        int64_t hits;
-        size_t  joined = 0;
-        if (alone && s->gather->may_join && kind != KIND_INSERT) {
-            joined = rows_join(s, rows + i, n - i, &hits);
+    for (size_t i = 0, done; st == WEIR_OK && i < n; i += done) {
+        const struct row *r = &rows[i];
+        int64_t           hits;
+        if (kind == KIND_INSERT && (!r->upsert || r->t->upsert)) {
+            st = put_inserts(s, r, n - i, &done, err);
+            continue;
         }
-        if (joined > 0) {
-            s->gather->joined = true;
-            i += joined;
+        done = may_pack && kind != KIND_INSERT ? rows_join(s, r, n - i, &hits)
+                                               : 0;
+        if (done > 0) {
+            s->gather->packed = true;
             st = script_end(s, hits, err);
         } else if (kind == KIND_DELETE) {
-            i += rows_delete(s, rows + i, n - i, &hits);
-            st = script_end(s, hits, err);
-        } else if (kind == KIND_INSERT &&
-                   (!rows[i].upsert || rows[i].t->upsert)) {
-            size_t same = 1;
-            while (i + same < n && rows_alike(&rows[i], &rows[i + same])) {
-                same++;
-            }
-            i += rows_insert(s, rows + i, same, &hits);
+            done = rows_delete(s, r, n - i, &hits);
             st = script_end(s, hits, err);
         } else {
-            st = put_one(s, &rows[i++], err);
+            done = 1;
+            st = put_one(s, r, err);
         }
     }
     return st;
@@ -366,13 +387,13 @@ take_all(struct sink *s, struct weir_batch *b, struct weir_err *err)
 }
 
 enum weir_status
-gather_write(struct sink *s, struct weir_batch *b, bool *joined,
+gather_write(struct sink *s, struct weir_batch *b, bool *packed,
              struct weir_err *err)
 {
     struct gather *g = s->gather;
 
-    g->may_join = *joined;
-    g->joined = *joined = false;
+    g->may_pack = *packed;
+    g->packed = *packed = false;
     if (!make_room(g, b->nevents)) {
         return no_memory(s, err);
     }
@@ -383,6 +404,6 @@ gather_write(struct sink *s, struct weir_batch *b, bool *joined,
     if (st == WEIR_OK) {
         st = put_fixed(s, err);
     }
-    *joined = g->joined;
+    *packed = g->packed;
     return st == WEIR_OK ? script_flush(s, err) : script_cancel(s, st, err);
 }

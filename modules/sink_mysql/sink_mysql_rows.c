@@ -258,6 +258,35 @@ add_upsert(struct text *sql, const struct row *r)
     }
 }
 
+bool
+row_has(const struct row *r, size_t i)
+{
+    return is_written(r->t, r->after, i);
+}
+
+static void
+begin_insert(struct text *sql, const struct row *r)
+{
+    text_put(sql, "INSERT INTO ");
+    text_add(sql, r->t->name.data, r->t->name.len);
+    text_put(sql, " (");
+    add_columns(sql, r);
+    text_put(sql, ") VALUES ");
+}
+
+void
+rows_bulk_sql(struct text *sql, const struct row *r, size_t nvalues)
+{
+    begin_insert(sql, r);
+    for (size_t i = 0; i < nvalues; i++) {
+        text_put(sql, i ? ",?" : "(?");
+    }
+    text_put(sql, ")");
+    if (r->upsert) {
+        add_upsert(sql, r);
+    }
+}
+
 size_t
 rows_insert(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
 {
@@ -265,11 +294,7 @@ rows_insert(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
     const size_t end = sql->len + script_limit(s);
     size_t       i = 0;
 
-    text_put(sql, "INSERT INTO ");
-    text_add(sql, rows->t->name.data, rows->t->name.len);
-    text_put(sql, " (");
-    add_columns(sql, rows);
-    text_put(sql, ") VALUES ");
+    begin_insert(sql, rows);
     while (i < n && i < MOST_ROWS && (i == 0 || sql->len < end)) {
         text_put(sql, i ? ",(" : "(");
         add_values(s, sql, &rows[i++]);
