@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Each of the rows found is compared with each OR. */
-enum { MOST_ROWS = 1000, MOST_ORS = 40 };
+enum { MOST_ROWS = 1000, MOST_ORS = 40, MOST_KEYS = 1000 };
 
 struct text *
 rows_sql(struct sink *s)
@@ -307,17 +307,41 @@ rows_insert(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
     return i;
 }
 
-size_t
-rows_delete(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
+static bool
+row_by_one_key(const struct sink *s, const struct row *r)
 {
-    struct text *sql = rows_sql(s);
+    return r->t->nkey == 1 && row_by_key_only(s, r) &&
+           r->t->compared[r->t->key[0]] &&
+           r->before[r->t->key[0]].type != WEIR_NULL;
+}
+
+/* `key` IN (...) is a range, which the server reads faster than as many ORs. */
+static size_t
+add_keys(struct sink *s, struct text *sql, const struct row *rows, size_t n)
+{
+    const uint32_t k = rows->t->key[0];
+    const size_t   end = sql->len + script_limit(s);
+    size_t         i = 0;
+
+    text_add(sql, rows->t->columns[k].data, rows->t->columns[k].len);
+    text_put(sql, " IN (");
+    while (i < n && i < MOST_KEYS && (i == 0 || sql->len < end) &&
+           row_by_one_key(s, &rows[i])) {
+        text_put(sql, i ? "," : "");
+        text_value(sql, s->in, rows->t->table->columns[k], &rows[i++].before[k],
+                   true);
+    }
+    text_put(sql, ")");
+    return i;
+}
+
+static size_t
+add_ors(struct sink *s, struct text *sql, const struct row *rows, size_t n)
+{
     const size_t end = sql->len + script_limit(s);
     const size_t most = rows->t->nkey > 0 ? MOST_ORS : 1;
     size_t       i = 0;
 
-    text_put(sql, "DELETE FROM ");
-    text_add(sql, rows->t->name.data, rows->t->name.len);
-    text_put(sql, " WHERE ");
     while (i < n && i < most && (i == 0 || sql->len < end)) {
         const struct row *r = &rows[i++];
         text_put(sql, i > 1 ? " OR (" : "(");
@@ -327,10 +351,23 @@ rows_delete(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
     if (rows->t->nkey == 0) {
         text_put(sql, " LIMIT 1");
     }
+    return i;
+}
+
+size_t
+rows_delete(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
+{
+    struct text *sql = rows_sql(s);
+
+    text_put(sql, "DELETE FROM ");
+    text_add(sql, rows->t->name.data, rows->t->name.len);
+    text_put(sql, " WHERE ");
+    const size_t done = row_by_one_key(s, rows) ? add_keys(s, sql, rows, n)
+                                                : add_ors(s, sql, rows, n);
     *hits = row_by_key_only(s, rows) || s->conf->conflict == CONFLICT_IDEMPOTENT
                 ? ANY_ROWS
-                : (int64_t)i;
-    return i;
+                : (int64_t)done;
+    return done;
 }
 
 /* In strict mode what did not change needs no writing: it was compared. */

@@ -6,6 +6,7 @@
 # that).  WEIR_BENCH_WORK, WEIR_BENCH_MODES: expressions for which of each.
 use Weir;
 use Weir::Replay;
+use List::Util qw(sum);
 use Time::HiRes qw(time sleep);
 
 $| = 1;
@@ -148,14 +149,17 @@ sub done
     return;
 }
 
-# Seconds, and what the target took of the processor.
+# Seconds, and what the target and the workers of a Weir took of the processor.
 sub timed
 {
-    my ($code) = @_;
+    my ($code, $weir) = @_;
     my $cpu   = cpu($target->{pid});
+    my %old   = $weir ? map { $_ => cpu($_) } values %{ $weir->workers } : ();
     my $begin = time;
     $code->();
-    return [ time - $begin, cpu($target->{pid}) - $cpu ];
+    my $took = time - $begin;
+    my $own = $weir ? sum(map { cpu($_) - ($old{$_} // 0) } values %{ $weir->workers }) : 0;
+    return [ $took, cpu($target->{pid}) - $cpu, $own ];
 }
 
 sub cpu
@@ -212,7 +216,7 @@ sub weir
     my $took = timed(sub {
         $weir->ctl('resume', 'shop/copy');
         Weir::wait_for('weir has written', 600, \&written);
-    });
+    }, $weir);
     $weir->stop;
     done("weir $mysql");
     return $took;
@@ -254,21 +258,22 @@ sub compare
     my ($name, $before, $work) = @_;
     my $wanted = $ENV{WEIR_BENCH_MODES} // '.';
     my @wanted = grep { $_->[0] =~ /$wanted/ } @modes;
-    my (%took, %cpu);
+    my (%took, %cpu, %own);
     prepare($before, $work);
     for my $round (1 .. $rounds) {
         for my $mode (@wanted) {
             my $one = $mode->[1]->();
             push @{ $took{ $mode->[0] } }, $one->[0];
             push @{ $cpu{ $mode->[0] } },  $one->[1];
+            push @{ $own{ $mode->[0] } },  $one->[2];
         }
     }
     my $best = (sort { $a <=> $b } map { median(@{ $took{$_} }) } grep { /replica/ } keys %took)[0];
     for my $mode (@wanted) {
         my $s = median(@{ $took{ $mode->[0] } });
         my ($low, $high) = (sort { $a <=> $b } @{ $took{ $mode->[0] } })[ 0, -1 ];
-        printf "%-9s %-25s %6.2f s (%.2f to %.2f), target's CPU %6.2f s%s\n", $name, $mode->[0], $s,
-            $low, $high, median(@{ $cpu{ $mode->[0] } }),
+        printf "%-9s %-25s %6.2f s (%.2f to %.2f), CPU: target %.2f s, weir %.2f s%s\n", $name, $mode->[0], $s,
+            $low, $high, median(@{ $cpu{ $mode->[0] } }), median(@{ $own{ $mode->[0] } }),
             $best ? sprintf ', %.2f x the best replica', $best / $s : '';
     }
     return;
