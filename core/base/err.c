@@ -36,21 +36,44 @@ weir_wrap(struct weir_err *err, enum weir_status why, const char *fmt, ...)
     return why;
 }
 
+struct remedy { int error; const char *text; };
+
+/* Of what passes, without a change of anything that is ours. */
+const char *
+err_remedy(int error)
+{
+    static const struct remedy remedies[] = {
+        { ENOSPC, ERR_NO_ROOM },
+        { EDQUOT, "the quota is used up: " ERR_NO_ROOM },
+        { EMFILE, "raise the limit of open files (LimitNOFILE of systemd, "
+                  "ulimit -n)" },
+        { ENFILE, "the machine has no more: raise fs.file-max" },
+    };
+
+    for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++) {
+        if (remedies[i].error == error) {
+            return remedies[i].text;
+        }
+    }
+    return "";
+}
+
 enum weir_status
 fail_errno(struct weir_err *err, enum weir_status why, const char *fmt, ...)
 {
-    const int saved = errno;
-    va_list   ap;
+    const int   saved = errno;
+    const char *remedy = err_remedy(saved);
+    va_list     ap;
 
     if (err) {
         va_start(ap, fmt);
         vsnprintf(err->text, sizeof err->text, fmt, ap);
         va_end(ap);
         const size_t n = strlen(err->text);
-        snprintf(err->text + n, sizeof err->text - n, ": %s",
-                 strerror(saved));
+        snprintf(err->text + n, sizeof err->text - n, ": %s%s%s",
+                 strerror(saved), *remedy ? ": " : "", remedy);
     }
-    return why;
+    return *remedy && why == WEIR_FATAL ? WEIR_RETRY : why;
 }
 
 const char *

@@ -27,6 +27,9 @@ static struct {
     enum weir_level last_level;
     unsigned        repeats;
     int64_t         since; /* steady clock */
+    _Atomic int     trouble; /* errno of a write() */
+    unsigned        lost;    /* lines, since it began */
+    bool            torn;    /* the last one ends in its middle */
 } logger = { .fd = STDERR_FILENO,
              .least = WEIR_INFO,
              .context = "weir",
@@ -205,8 +208,24 @@ format_text(char *line, size_t room, enum weir_level level, const char *now,
     return n;
 }
 
-static void
-emit(enum weir_level level, const char *sentence)
+/* Whole, or counted as lost.  A disk that is full takes what there is room for. */
+static bool
+put_line(const char *line, size_t n)
+{
+    const ssize_t wrote = write(logger.fd, line, n);
+
+    if (wrote == (ssize_t)n) {
+        logger.trouble = 0;
+        logger.torn = false;
+    } else {
+        logger.trouble = wrote == -1 ? errno : ENOSPC;
+        logger.torn = logger.torn || wrote > 0;
+    }
+    return wrote == (ssize_t)n;
+}
+
+static bool
+write_line(enum weir_level level, const char *sentence)
 {
     char line[2 * LINE_MAX_BYTES], now[25];
 
@@ -216,8 +235,41 @@ emit(enum weir_level level, const char *sentence)
                    : format_text(line, LINE_MAX_BYTES + 256, level, now,
                                  sentence);
     line[n++] = '\n';
-    ssize_t ignored = write(logger.fd, line, n);
-    (void)ignored;
+    return put_line(line, n);
+}
+
+/* Before the first line that can be written again. */
+static bool
+say_lost(void)
+{
+    char      text[160];
+    const int why = logger.trouble;
+
+    if (logger.lost == 0) {
+        return true;
+    }
+    snprintf(text, sizeof text, "%u line%s of this process could not be "
+             "written here: %s", logger.lost, logger.lost == 1 ? "" : "s",
+             strerror(why));
+    if ((logger.torn && !put_line("\n", 1)) || !write_line(WEIR_WARN, text)) {
+        return false;
+    }
+    logger.lost = 0;
+    return true;
+}
+
+static void
+emit(enum weir_level level, const char *sentence)
+{
+    if (!say_lost() || !write_line(level, sentence)) {
+        logger.lost++;
+    }
+}
+
+int
+log_trouble(void)
+{
+    return logger.trouble;
 }
 
 static void
@@ -267,6 +319,7 @@ log_flush(void)
     if (logger.repeats && clock_steady() - logger.since >= REPEAT_USEC) {
         say_repeats();
     }
+    say_lost();
     pthread_mutex_unlock(&logger.lock);
 }
 

@@ -2,7 +2,7 @@
  * log.h - one line a fact: `time level pid context: sentence`.  The context
  * ("shop/cache", "master") is set once for each process.  The same sentence
  * again within a minute is counted and said once, when another comes or the
- * minute is over.  A logger that can't write says nothing and stops nobody.
+ * minute is over.  A logger that can't write stops nobody: see log_trouble().
  */
 #ifndef WEIR_BASE_LOG_H
 #define WEIR_BASE_LOG_H
@@ -34,5 +34,8 @@ void log_vwrite(enum weir_level level, const char *fmt, va_list ap)
     __attribute__((format(printf, 2, 0)));
 /* Says what was held back; called now and then by main loops. */
 void log_flush(void);
+/* errno of the line that could not be written last; 0: the last one could.  How
+ * many are missing is said where there is room again. */
+int log_trouble(void);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 
 static enum weir_status
 map_page(const char *path, int flags, struct worker_page **out,
@@ -23,10 +24,16 @@ map_page(const char *path, int flags, struct worker_page **out,
     if (fd == -1) {
         return fail_errno(err, WEIR_FATAL, "open %s", path);
     }
-    if ((flags & O_CREAT) &&
-        ftruncate(fd, (off_t)sizeof(struct worker_page)) == -1) {
-        close(fd);
-        return fail_errno(err, WEIR_FATAL, "ftruncate %s", path);
+    /* A hole would be a SIGBUS later where the disk is full. */
+    if (flags & O_CREAT) {
+        errno = posix_fallocate(fd, 0, (off_t)sizeof(struct worker_page));
+        if (errno) {
+            const enum weir_status failed =
+                fail_errno(err, WEIR_FATAL, "make %s", path);
+            close(fd);
+            unlink(path);
+            return failed;
+        }
     }
     if (fstat(fd, &st) == -1 ||
         st.st_size < (off_t)sizeof(struct worker_page)) {
@@ -121,10 +128,24 @@ page_set_state(struct worker_page *page, enum page_state state,
 }
 
 void
+page_set_waiting(struct worker_page *page, const char *reason)
+{
+    page_set_state(page, strstr(reason, ERR_NO_ROOM) ? PAGE_NO_ROOM
+                                                     : PAGE_WAITING, reason);
+}
+
+void
+page_beat_at(struct worker_page *page, int64_t usec)
+{
+    atomic_store_explicit(&page->heartbeat, usec, memory_order_relaxed);
+    atomic_store_explicit(&page->log_errno, log_trouble(),
+                          memory_order_relaxed);
+}
+
+void
 page_beat(struct worker_page *page)
 {
-    atomic_store_explicit(&page->heartbeat, clock_steady(),
-                          memory_order_relaxed);
+    page_beat_at(page, clock_steady());
 }
 
 void
@@ -148,7 +169,8 @@ page_state_name(enum page_state state)
 {
     static const char *const names[] = { "starting", "connecting", "running",
                                          "waiting",  "relay full", "stopped",
-                                         "draining", "ended",     "paused" };
+                                         "draining", "ended",     "paused",
+                                         "disk full" };
     return (size_t)state < sizeof names / sizeof *names ? names[state]
                                                         : "unknown";
 }

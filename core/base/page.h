@@ -25,6 +25,7 @@ enum page_state {
     PAGE_DRAINING,
     PAGE_ENDED,     /* drained, or a source that has read all its files */
     PAGE_PAUSED,    /* drained and held by weirctl: see the reason */
+    PAGE_NO_ROOM,   /* as PAGE_WAITING, for a disk of this machine */
 };
 
 enum page_text {
@@ -54,8 +55,9 @@ struct worker_page {
     _Atomic int64_t  lag_usec;      /* of the last one when it was done; 0 when
                                        caught up */
     _Atomic uint64_t transactions, rows, batches, retries, rejects, bytes;
-    /* Of rows decoded: read = rows (applied) + the next four.  Counted when
-     * what stands before them is done, too. */
+    /* Of rows decoded: read = rows (applied) + the next four, after kill -9
+     * too: all five are counted when what stands before them is done, and what
+     * is read again after that is counted again, in each. */
     _Atomic uint64_t rows_read, rows_filtered, rows_parked, rows_dead,
         rows_skipped;
     _Atomic uint64_t relay_used, relay_size; /* bytes; the source's */
@@ -63,6 +65,7 @@ struct worker_page {
     _Atomic uint32_t dead_letters;  /* 1 while there are any */
     _Atomic uint32_t caught_up;     /* 1 while there is nothing to do */
     _Atomic uint32_t restored;      /* 1 once a sink's stored position is known */
+    _Atomic int32_t  log_errno;     /* why the log can't be written; 0: it can */
 
     _Atomic uint32_t       sequence; /* odd while a text is being written */
     struct page_text_field texts[PAGE_TEXTS];
@@ -82,7 +85,11 @@ void page_set_text(struct worker_page *page, enum page_text which,
                    struct weir_str text);
 void page_set_state(struct worker_page *page, enum page_state state,
                     const char *reason);
+/* PAGE_WAITING, or PAGE_NO_ROOM where the reason tells of a full disk. */
+void page_set_waiting(struct worker_page *page, const char *reason);
 void page_beat(struct worker_page *page);
+/* It was alive at `usec`, of the steady clock. */
+void page_beat_at(struct worker_page *page, int64_t usec);
 
 /* By any reader; cut to `room`, with a NUL. */
 void page_get_text(const struct worker_page *page, enum page_text which,

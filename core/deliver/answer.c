@@ -66,7 +66,9 @@ answer_found(void *arg, const struct weir_checkpoint *cp)
 static const struct view *
 view_sent(const struct batch *b, size_t i)
 {
-    return b->round->items[b->todo[b->at + i]].view;
+    const struct view *v = b->round->items[b->todo[b->at + i]].view;
+
+    return v && !v->refused ? v : NULL;
 }
 
 static const struct bound_template *
@@ -169,8 +171,11 @@ answer_verdict(struct weir_batch *pub, size_t i, enum weir_status status,
 
     assert(i < b->nsent); /* an event of that batch */
     pthread_mutex_lock(&b->lock);
-    b->verdicts =
-        xrealloc(b->verdicts, (b->nverdicts + 1) * sizeof *b->verdicts);
+    if ((b->nverdicts & (b->nverdicts - 1)) == 0) { /* full: twice as many */
+        b->verdicts = xrealloc(b->verdicts,
+                               (b->nverdicts ? 2 * b->nverdicts : 1) *
+                                   sizeof *b->verdicts);
+    }
     struct verdict *verdict = &b->verdicts[b->nverdicts++];
     verdict->event = i;
     verdict->status = status == WEIR_RETRY ? WEIR_RETRY : WEIR_REJECT;

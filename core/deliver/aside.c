@@ -68,6 +68,7 @@ free_table(struct aside_table *t)
     sidelog_close(&t->log);
     buf_free(&t->schema);
     buf_free(&t->table);
+    free(t->why);
     free(t->dir);
 }
 
@@ -280,17 +281,14 @@ park(struct deliverer *d, const struct refused *what, struct weir_err *err)
         }
     }
     const enum weir_status st = put_into(d, at->log, what, err);
+    if (st == WEIR_OK || st == WEIR_DROP) {
+        what->round->refused.parked += what->nrows;
+    }
     if (st == WEIR_OK) {
-        atomic_fetch_add(&d->set.page->rows_parked, what->nrows);
         sidelog_first(at->log, &at->frame, &at->row);
     }
     if (is_new && (st == WEIR_OK || st == WEIR_DROP)) {
-        log_error("table %.*s.%.*s is parked: %s.  Its changes are kept in %s "
-                  "from here on, and the other tables go on; when that is "
-                  "mended, weirctl park resume %s %.*s.%.*s",
-                  STR_ARG(t->schema), STR_ARG(t->name), what->reason, at->dir,
-                  d->name, STR_ARG(t->schema), STR_ARG(t->name));
-        aside_show(d);
+        at->why = xstrdup(what->reason);
     } else if (is_new) {
         aside_forget(d, at);
     }
@@ -320,17 +318,36 @@ aside_put(struct deliverer *d, const struct refused *what,
     } else if (policy == CONF_REJECT_DEAD_LETTER) {
         st = open_dead(d, true, err);
         st = st == WEIR_OK ? put_into(d, d->aside->dead.log, what, err) : st;
+        if (st == WEIR_OK || st == WEIR_DROP) {
+            what->round->refused.dead += what->nrows;
+        }
         if (st == WEIR_OK) {
-            atomic_fetch_add(&d->set.page->rows_dead, what->nrows);
             aside_show(d);
             log_warn("dead letter: %s", what->reason);
         }
     } else {
-        atomic_fetch_add(&d->set.page->rows_skipped, what->nrows);
+        what->round->refused.skipped += what->nrows;
         log_warn("skipped: %s", what->reason);
     }
     arena_reset(&d->aside->call);
     return st == WEIR_DROP ? WEIR_OK : st;
+}
+
+/* Said once it is durable: who reads of it finds it. */
+static void
+say_parked(const struct deliverer *d, struct aside_table *t)
+{
+    const struct weir_str schema = buf_view(&t->schema);
+    const struct weir_str table = buf_view(&t->table);
+
+    log_error("table %.*s.%.*s is parked: %s.  Its changes are kept in %s from "
+              "here on, and the other tables go on; when that is mended, "
+              "weirctl park resume %s %.*s.%.*s",
+              STR_ARG(schema), STR_ARG(table), t->why, t->dir, d->name,
+              STR_ARG(schema), STR_ARG(table));
+    free(t->why);
+    t->why = NULL;
+    aside_show(d);
 }
 
 enum weir_status
@@ -342,6 +359,9 @@ aside_settle(struct deliverer *d, struct weir_err *err)
 
     for (struct aside_table *t = a->parked; t && st == WEIR_OK; t = t->next) {
         st = sidelog_settle(t->log, err);
+        if (st == WEIR_OK && t->why) {
+            say_parked(d, t);
+        }
     }
     return st;
 }

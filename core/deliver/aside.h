@@ -26,14 +26,27 @@ enum weir_status aside_put(struct deliverer *d, const struct refused *what,
                            struct weir_err *err);
 enum weir_status aside_settle(struct deliverer *d, struct weir_err *err);
 
-/* aside_apply.c: at a start, when d->found is known and nothing is on its way.
+/* aside_request.c: at a start, when d->found is known and nothing is on its way.
  * How far a side log was applied, as the sink's checkpoint says, is made good;
  * then what is asked for is done and answered.  RETRY: again, after a while;
  * what was done stays. */
 enum weir_status aside_start(struct deliverer *d, struct weir_err *err);
 bool             aside_is_asked(const struct deliverer *d);
 
-/* What aside.c and aside_apply.c share. */
+/* aside_apply.c: a side log through the sink, on lane 0, up to where the stream
+ * goes on.  `dead`: only those letters, each for itself; NULL: all that was not
+ * yet.  REJECT: refused again, and what stands before it is applied. */
+struct dead_list;
+struct aside_outcome {
+    uint64_t        applied; /* events */
+    uint64_t        refused; /* letters, again, */
+    struct weir_err why;     /* the first of them since */
+};
+enum weir_status aside_apply(struct deliverer *d, struct aside_table *t,
+                             const struct dead_list *dead,
+                             struct aside_outcome *out, struct weir_err *err);
+
+/* What aside*.c share. */
 struct aside_table {
     struct aside_table *next;
     char               *dir;
@@ -42,6 +55,7 @@ struct aside_table {
     uint64_t            frame; /* of its first event, as put: sidelog.h */
     uint32_t            row;
     bool                alone; /* nothing of it is on its way to the sink */
+    char               *why;   /* it was parked, until that is durable and said */
 };
 struct aside {
     const char         *dir; /* of the sink */

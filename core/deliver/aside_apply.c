@@ -7,8 +7,6 @@
  */
 #include "deliver/aside.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -34,7 +32,7 @@ struct pass {
     uint64_t          limit;   /* the stream brings what is from here on */
     uint32_t          limit_row;
     uint64_t          done, to; /* applied; and behind what is in the batch */
-    uint64_t          applied; /* events */
+    struct aside_outcome out;
     size_t            most;    /* events in a batch */
 };
 
@@ -68,9 +66,9 @@ add_row(struct pass *p, struct view *v, const struct side_record *r,
     struct weir_event ev = { .op = rows->op, .before = before,
                              .after = after, .seq = r->frame + rows->index,
                              .txn = transaction_of_round(d) };
-    st = fill_steps(d, v, &ev, err);
+    st = event_steps(d, v, &ev, err);
     if (st == WEIR_OK) {
-        fill_finish(fill_add(d, v, f), &ev);
+        event_finish(event_add(d, v, f), &ev);
     }
     return st == WEIR_DROP ? WEIR_OK : st;
 }
@@ -137,7 +135,7 @@ add_record(struct pass *p, const struct side_record *r, struct weir_err *err)
     d->frame_block = follower_block(d->follower);
     block_ref(d->frame_block);
     if (f.type == FRAME_DDL && d->round->n > 0) { /* which goes alone */
-        fill_leave_frame(d);
+        row_leave_frame(d);
         return WEIR_PENDING;
     }
     st = transaction_need(d, get_le64(f.payload.data), err);
@@ -153,7 +151,7 @@ add_record(struct pass *p, const struct side_record *r, struct weir_err *err)
     if (d->round->n > 0) {
         d->round->items[d->round->n - 1].ev->flags |= WEIR_LAST_IN_TXN;
     }
-    fill_leave_frame(d);
+    row_leave_frame(d);
     return st;
 }
 
@@ -189,7 +187,7 @@ send(struct pass *p, bool on_its_way, struct weir_err *err)
         st = twoslot_write(d->local, buf_view(&p->blob), true, err);
     }
     if (st == WEIR_OK) {
-        p->applied += n;
+        p->out.applied += n;
         p->done = p->to;
         if (on_its_way && p->dead) {
             st = sidelog_set_handled(p->table->dir, p->to, err);
@@ -241,6 +239,17 @@ is_meant(const struct pass *p, const struct side_record *r)
     return r->at >= p->done && (!p->dead || dead_is_meant(p->dead, r->at));
 }
 
+/* The other letters may do. */
+static enum weir_status
+stays_dead(struct pass *p, const struct weir_err *err)
+{
+    if (p->out.refused++ == 0) {
+        p->out.why = *err;
+    }
+    round_reset(p->d, p->d->round);
+    return WEIR_OK;
+}
+
 /* All that is not done with.  REJECT: refused again, and what stands before it
  * is applied. */
 static enum weir_status
@@ -259,6 +268,7 @@ go(struct pass *p, struct weir_err *err)
         }
         if (is_meant(p, &r)) {
             st = take(p, &r, err);
+            st = st == WEIR_REJECT && p->dead ? stays_dead(p, err) : st;
             if (st != WEIR_OK) {
                 break;
             }
@@ -292,7 +302,7 @@ run(struct pass *p, struct weir_err *err)
             views_new_segment(d);
             round_reset(d, d->round);
             st = go(p, err);
-            fill_leave_frame(d);
+            row_leave_frame(d);
             d->follower = stream;
             d->txn = NULL;
             d->at.head = 0;
@@ -300,7 +310,7 @@ run(struct pass *p, struct weir_err *err)
             follower_close(&other);
         }
         follower_close(&p->records);
-        if (st != WEIR_REJECT || p->dead) {
+        if (st != WEIR_REJECT) {
             break;
         }
         p->most = 1;
@@ -308,289 +318,55 @@ run(struct pass *p, struct weir_err *err)
     return st;
 }
 
-/* ---- What is asked for */
+/* ---- A pass */
 
 static enum weir_status
 begin(struct pass *p, struct deliverer *d, struct aside_table *t,
-      struct weir_err *err)
+      const struct dead_list *dead, struct weir_err *err)
 {
     struct arena *a = &d->aside->call;
-    const bool    resend = d->set.sink->batching.resend;
+    const bool    resend = d->set.sink->batching.resend && !dead;
 
-    *p = (struct pass){ .d = d, .table = t, .found = d->found,
+    *p = (struct pass){ .d = d, .table = t, .found = d->found, .dead = dead,
                         .folder = t->dir + strlen(d->sink_dir) + 1 };
     p->found.gtid_set = arena_str(a, d->found.gtid_set);
     p->found.file = arena_str(a, d->found.file);
-    const enum weir_status st = sidelog_done(t->dir, &p->done, err);
+    /* What a start sends again comes behind dead letters, and in its order. */
     p->limit = resend ? p->found.first : p->found.next;
     p->limit_row = resend ? p->found.first_row : p->found.next_row;
-    return st;
+    return dead ? WEIR_OK : sidelog_done(t->dir, &p->done, err);
 }
 
-static void
-end(struct pass *p)
-{
-    buf_free(&p->blob);
-}
-
-/* The rest of the answer is what became of it; the request ends. */
+/* Letters each for itself: they are noted in `handled`. */
 static enum weir_status
-answer(struct deliverer *d, bool ok, const char *sentence,
-       struct weir_err *err)
+note_done(const struct pass *p, enum weir_status st, struct weir_err *err)
 {
-    if (!ok) {
-        return request_refused(d, sentence, err);
-    }
-    log_info("%s", sentence);
-    const enum weir_status st =
-        answer_write(d->request_path, d->answer_path, d->request.id, true,
-                     sentence, err);
-    d->request.verb = REQUEST_NONE;
-    return st == WEIR_OK ? st : weir_wrap(err, WEIR_RETRY, "answer");
-}
+    struct weir_err other;
 
-static const char *
-folder_of(const struct aside_table *t)
-{
-    return strrchr(t->dir, '/') + 1;
-}
-
-static struct aside_table *
-find_parked(const struct deliverer *d, uint64_t hash)
-{
-    struct aside_table *t = d->aside->parked;
-
-    while (t && str_hash(0, str_of(folder_of(t))) != hash) {
-        t = t->next;
-    }
-    return t;
-}
-
-static enum weir_status
-remove_table(struct deliverer *d, struct aside_table *t, struct weir_err *err)
-{
-    const char *dir = arena_printf(&d->aside->call, "%s", t->dir);
-
-    aside_forget(d, t);
-    return sidelog_remove(dir, err);
-}
-
-static enum weir_status
-resume_table(struct deliverer *d, struct aside_table *t, struct weir_err *err)
-{
-    struct pass p;
-    char        text[1024];
-
-    const char *name =
-        arena_printf(&d->aside->call, "%.*s.%.*s", STR_ARG(buf_view(&t->schema)),
-                     STR_ARG(buf_view(&t->table)));
-    enum weir_status st = begin(&p, d, t, err);
-    t->frame = UINT64_MAX; /* holds nothing back, meanwhile */
-    d->aside->applying = true;
-    if (st == WEIR_OK) {
-        st = run(&p, err);
-    }
-    d->aside->applying = false;
-    sidelog_first(t->log, &t->frame, &t->row);
-    struct weir_err why = *err;
-    if (st == WEIR_OK || st == WEIR_REJECT) {
-        const enum weir_status noted = sidelog_set_done(t->dir, p.done, err);
-        st = noted == WEIR_OK ? st : noted;
-    }
-    const unsigned long long n = p.applied;
-    end(&p);
-    if (st == WEIR_REJECT) {
-        snprintf(text, sizeof text, "%llu events of %s were applied, then: "
-                 "%.600s.  It stays parked with the rest, of which the sink may "
-                 "have some already and is sent all again; mend that and resume "
-                 "it again, or discard it", n, name, why.text);
-        return answer(d, false, text, err);
-    }
-    if (st == WEIR_OK) {
-        st = remove_table(d, t, err);
-    }
-    if (st != WEIR_OK) {
+    if (p->dead || (st != WEIR_OK && st != WEIR_REJECT)) {
         return st;
     }
-    snprintf(text, sizeof text, "resumed with %s: %llu events that were kept "
-             "are applied, without their places in transactions, and it joins "
-             "the stream here", name, n);
-    return answer(d, true, text, err);
-}
-
-static enum weir_status
-park_request(struct deliverer *d, struct weir_err *err)
-{
-    char                text[700];
-    struct aside_table *t = find_parked(d, d->request.offset);
-
-    if (!t) { /* weirctl asks for none such: done before a crash */
-        return answer(d, true, "that table is not parked any more", err);
+    const enum weir_status noted =
+        sidelog_set_done(p->table->dir, p->done, &other);
+    if (noted != WEIR_OK) {
+        *err = other;
+        return noted;
     }
-    if (d->request.verb == REQUEST_PARK_RESUME) {
-        return resume_table(d, t, err);
-    }
-    snprintf(text, sizeof text, "without the %llu rows that were kept of "
-             "%.*s.%.*s: its changes come again from here on, and what it "
-             "lacks has to be copied anew",
-             (unsigned long long)sidelog_rows(t->log),
-             STR_ARG(buf_view(&t->schema)), STR_ARG(buf_view(&t->table)));
-    const enum weir_status st = remove_table(d, t, err);
-    return st == WEIR_OK ? answer(d, true, text, err) : st;
-}
-
-/* Those of the list that nothing stands in the way of. */
-static enum weir_status
-replay(struct deliverer *d, const struct dead_list *list, uint64_t *taken,
-       struct weir_err *err)
-{
-    struct pass p;
-
-    enum weir_status st = begin(&p, d, &d->aside->dead, err);
-    p.done = 0; /* each for itself: `handled` */
-    /* What a start sends again comes behind it, and in its order. */
-    p.limit = p.found.next;
-    p.limit_row = p.found.next_row;
-    p.dead = list;
-    d->aside->applying = true;
-    st = st == WEIR_OK ? run(&p, err) : st;
-    d->aside->applying = false;
-    *taken = p.applied;
-    end(&p);
     return st;
-}
-
-static enum weir_status
-remove_if_empty(struct deliverer *d, struct weir_err *err)
-{
-    struct aside_table *t = &d->aside->dead;
-    bool                empty;
-
-    const enum weir_status st = dead_is_empty(t->dir, &empty, err);
-    if (st != WEIR_OK || !empty) {
-        return st;
-    }
-    sidelog_close(&t->log);
-    aside_show(d);
-    return sidelog_remove(t->dir, err);
-}
-
-/* Does it; what to say of it, in `out`. */
-static enum weir_status
-do_dead(struct deliverer *d, struct dead_list *list, char *out, size_t room,
-        struct weir_err *err)
-{
-    uint64_t taken = 0;
-
-    if (d->request.verb == REQUEST_DEAD_DISCARD) {
-        snprintf(out, room, "rid of %zu dead letters", dead_count(list));
-        return dead_discard(d->aside->dead.dir, list, err);
-    }
-    enum weir_status st = dead_check_newer(d, list, err);
-    if (st == WEIR_OK) {
-        st = replay(d, list, &taken, err);
-    }
-    const size_t newer = dead_newer(list);
-    snprintf(out, room, "through with the dead letters: %llu taken, %zu left "
-             "where they are%s", (unsigned long long)taken, newer,
-             newer ? ", since a newer version of their row has passed: "
-                     "discard them" : "");
-    return st;
-}
-
-static enum weir_status
-dead_request(struct deliverer *d, struct weir_err *err)
-{
-    struct dead_list *list;
-    char              text[1024];
-
-    if (!d->aside->dead.log) {
-        return answer(d, false, "there are no dead letters", err);
-    }
-    enum weir_status st = dead_list_load(d->aside->dead.dir,
-                                         d->request.offset, &list, err);
-    if (st == WEIR_OK) {
-        st = do_dead(d, list, text, sizeof text, err);
-    }
-    dead_list_free(&list);
-    const bool refused = st == WEIR_REJECT;
-    if (refused) {
-        snprintf(text, sizeof text, "%.1000s", err->text);
-        st = WEIR_OK;
-    }
-    if (st == WEIR_OK) {
-        st = remove_if_empty(d, err);
-    }
-    return st == WEIR_OK ? answer(d, !refused, text, err) : st;
-}
-
-/* ---- At a start */
-
-/* The sink has what its checkpoint says of a side log, even if that is not
- * noted here yet. */
-static enum weir_status
-make_good(struct deliverer *d, struct weir_err *err)
-{
-    const struct weir_str side = d->found.side;
-    uint64_t              done;
-
-    if (str_is(side, "dead")) {
-        return d->aside->dead.log
-                   ? sidelog_set_handled(d->aside->dead.dir,
-                                         d->found.side_done, err)
-                   : WEIR_OK;
-    }
-    for (struct aside_table *t = d->aside->parked; t && side.len; t = t->next) {
-        if (!str_is(side, t->dir + strlen(d->sink_dir) + 1)) {
-            continue;
-        }
-        const enum weir_status st = sidelog_done(t->dir, &done, err);
-        return st == WEIR_OK && done < d->found.side_done
-                   ? sidelog_set_done(t->dir, d->found.side_done, err)
-                   : st;
-    }
-    return WEIR_OK;
-}
-
-bool
-aside_is_asked(const struct deliverer *d)
-{
-    return d->request.verb >= REQUEST_PARK_RESUME;
-}
-
-/* After a crash lanes may stand apart, and each knows only for itself which
- * rows it has. */
-static bool
-is_level(const struct deliverer *d)
-{
-    for (uint32_t k = 0; k < d->nfound; k++) {
-        if (d->slots[k].found && (d->slots[k].p.next != d->found.next ||
-                                  d->slots[k].p.next_row !=
-                                      d->found.next_row)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 enum weir_status
-aside_start(struct deliverer *d, struct weir_err *err)
+aside_apply(struct deliverer *d, struct aside_table *t,
+            const struct dead_list *dead, struct aside_outcome *out,
+            struct weir_err *err)
 {
-    enum weir_status st = make_good(d, err);
+    struct pass p;
 
-    if (st != WEIR_OK || !aside_is_asked(d)) {
-        return st;
-    }
-    if (d->is_new || !is_level(d)) {
-        return answer(d, false, d->is_new
-                          ? "the sink has no position yet"
-                          : "its lanes do not stand at one place since they "
-                            "were killed; they meet by themselves, mostly "
-                            "within seconds: ask again then", err);
-    }
-    const bool park = d->request.verb == REQUEST_PARK_RESUME ||
-                      d->request.verb == REQUEST_PARK_DISCARD;
-    st = park ? park_request(d, err) : dead_request(d, err);
-    arena_reset(&d->aside->call);
-    return st;
+    enum weir_status st = begin(&p, d, t, dead, err);
+    d->aside->applying = true;
+    st = st == WEIR_OK ? run(&p, err) : st;
+    d->aside->applying = false;
+    *out = p.out;
+    buf_free(&p.blob);
+    return note_done(&p, st, err);
 }

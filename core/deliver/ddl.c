@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/str.h"
-#include "deliver/refuse.h"
+#include "deliver/aside.h"
 #include "schema/charset.h"
 
 enum { DDL_PREFIX = 16 };
@@ -119,7 +119,7 @@ add_truncate(struct deliverer *d, const struct frame *f,
         return refuse_ddl(d, v, v->refused ? v->refused->text
                                            : "its table is parked", err);
     }
-    struct weir_event *ev = fill_add(d, v, f);
+    struct weir_event *ev = event_add(d, v, f);
     ev->op = WEIR_TRUNCATE;
     ev->ddl = ddl;
     *added = true;
@@ -152,15 +152,18 @@ fill_ddl(struct deliverer *d, const struct frame *f, bool *added,
     for (size_t i = 0; i < s.ntables && st == WEIR_OK; i++) {
         struct view *one;
         st = view_of_name(d, s.tables[i].schema, s.tables[i].name, &one, err);
-        if (st == WEIR_OK && one->wanted && refuse_holds(d, one)) {
+        /* What comes back from a side log is not held by another one, which
+         * has it too. */
+        if (st == WEIR_OK && one->wanted && !d->aside->applying &&
+            refuse_holds(d, one)) {
             st = refuse_ddl(d, one, "its table is parked", err);
         } else if (st == WEIR_OK && one->wanted) {
             wanted = true;
-            v = v || one->refused ? v : one;
+            v = !v || v->refused ? one : v;
         }
     }
     if (st == WEIR_OK && wanted) {
-        struct weir_event *ev = fill_add(d, v, f);
+        struct weir_event *ev = event_add(d, v, f);
         ev->op = WEIR_DDL;
         ev->ddl = ddl;
         *added = true;

@@ -158,12 +158,18 @@ dead_newer(const struct dead_list *l)
 bool
 dead_is_meant(const struct dead_list *l, uint64_t at)
 {
-    for (size_t i = 0; i < l->n; i++) {
-        if (l->letters[i].r.at == at) {
-            return l->letters[i].chosen && !l->letters[i].newer;
+    size_t low = 0, high = l->n;
+
+    while (low < high) { /* they stand in the order of the log */
+        const size_t middle = low + (high - low) / 2;
+        if (l->letters[middle].r.at < at) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
     }
-    return false;
+    return low < l->n && l->letters[low].r.at == at &&
+           l->letters[low].chosen && !l->letters[low].newer;
 }
 
 enum weir_status
@@ -274,7 +280,7 @@ walk_rows(struct deliverer *d, const struct frame *f, uint64_t frame,
         if (st == WEIR_OK &&
             (only == REFUSED_ALL_ROWS || only == d->rows.index)) {
             ev.txn = d->txn;
-            if (fill_steps(d, v, &ev, err) == WEIR_OK) {
+            if (event_steps(d, v, &ev, err) == WEIR_OK) {
                 each(arg, d, v, &ev);
             }
         }
@@ -422,6 +428,7 @@ dead_check_newer(struct deliverer *d, struct dead_list *l,
     enum weir_status st = read_letters(d, l, err);
     if (st == WEIR_OK) {
         st = follower_first(d->follower, &first, err);
+        st = st == WEIR_DROP ? WEIR_RETRY : st;
     }
     if (st == WEIR_OK && first > from) {
         return weir_fail(err, WEIR_REJECT,

@@ -124,20 +124,22 @@ deliver_open(struct deliverer *d, struct weir_err *err)
 
 /* ---- Steps */
 
-/* With other lanes than before: once all that the old ones had is behind. */
+/* With other lanes than before, or for what is asked: once all that they had
+ * when they stood apart is behind. */
 static bool
-may_resize(const struct deliverer *d)
+may_meet(const struct deliverer *d)
 {
-    return d->nlanes != d->nwanted && d->by_key && d->keeps &&
+    return (d->nlanes != d->nwanted || d->meet) && d->by_key && d->keeps &&
            d->at.next + d->at.next_row >= d->slots_end && !d->catching_up;
 }
 
 static enum weir_status
-resize(struct deliverer *d, struct weir_err *err)
+meet(struct deliverer *d, struct weir_err *err)
 {
     enum weir_status st = write_settle(d, err);
 
     if (st == WEIR_OK) {
+        d->meet = false;
         lanes_close(d);
         d->asking_all = true;
         st = deliver_start(d, err);
@@ -185,8 +187,8 @@ when_quiet(struct deliverer *d, struct weir_err *err)
 static enum weir_status
 decode(struct deliverer *d, bool *idle, struct weir_err *err)
 {
-    if (may_resize(d) && d->round->n == 0 && !d->in_frame) {
-        return lanes_quiet(d) ? resize(d, err) : hold(d);
+    if (may_meet(d) && d->round->n == 0 && !d->in_frame) {
+        return lanes_quiet(d) ? meet(d, err) : hold(d);
     }
     if (views_are_many(d) && d->round->n == 0) {
         d->quiet_first = true;
@@ -215,6 +217,9 @@ deliver_step(struct deliverer *d, struct weir_err *err)
 
     d->held_up = false;
     enum weir_status st = lanes_attend(d, err);
+    if (st == WEIR_OK && write_is_held(d)) {
+        return hold(d);
+    }
     if (st == WEIR_OK && !d->ready) {
         st = decode(d, &idle, err);
     }
@@ -266,7 +271,7 @@ deliver_close(struct deliverer **dp)
         log_warn("%s; the next start repeats what came since the last one",
                  err.text);
     }
-    fill_leave_frame(d);
+    row_leave_frame(d);
     lanes_close(d);
     views_free(d);
     rounds_free(d);

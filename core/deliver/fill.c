@@ -1,16 +1,13 @@
 /*
- * fill.c - frames to events: decodes the rows of a batch, takes them through
- * the steps of their view, and notes where the stream stands behind them.  A
- * batch ends where it is full, before and after DDL, and where nothing more is
+ * fill.c - a round from frames: follows the relay frame by frame, hands rows and
+ * statements on (row.c, ddl.c), and notes where the stream stands behind them.
+ * A round ends where it is full, before and after DDL, and where nothing more is
  * published.
  */
 #include "deliver/internal.h"
 
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/bytes.h"
-#include "base/clock.h"
 #include "base/crash.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -23,8 +20,8 @@ enum { READ_MOST = 4 << 20, MOST_BLOCKS = 16 };
 
 /* ---- Room */
 
-static bool
-is_full(const struct deliverer *d)
+bool
+fill_is_full(const struct deliverer *d)
 {
     const struct weir_batching *limit = &d->set.sink->batching;
     const struct round         *r = d->round;
@@ -50,378 +47,6 @@ is_full(const struct deliverer *d)
     return full;
 }
 
-/* ---- Rows */
-
-struct weir_event *
-fill_add(struct deliverer *d, struct view *v, const struct frame *f)
-{
-    struct round      *r = d->round;
-    struct weir_event *ev = arena_alloc(&r->arena, sizeof *ev);
-
-    round_hold(r, d->frame_block);
-    ev->seq = f->offset;
-    ev->txn = transaction_of_round(d);
-    ev->table = v ? v->out : NULL;
-    if (!d->txn_has_events) {
-        ev->flags |= WEIR_FIRST_IN_TXN;
-    }
-    d->txn_has_events = true;
-    struct item *item = round_add(r);
-    item->ev = ev;
-    item->view = v;
-    item->frame = f->offset;
-    item->head = d->at.head;
-    item->table = d->frame_table;
-    return ev;
-}
-
-static bool
-same_value(const struct weir_value *a, const struct weir_value *b)
-{
-    if (a->type != b->type) {
-        return a->type == WEIR_ABSENT || b->type == WEIR_ABSENT;
-    }
-    switch (a->type) {
-    case WEIR_ABSENT:
-    case WEIR_NULL:
-        return true;
-    case WEIR_INT:
-    case WEIR_UINT:
-        return a->u == b->u;
-    case WEIR_DOUBLE:
-        return memcmp(&a->d, &b->d, sizeof a->d) == 0;
-    case WEIR_DECIMAL:
-    case WEIR_TEXT:
-    case WEIR_BYTES:
-    case WEIR_JSON:
-        return str_eq(a->s, b->s);
-    default:
-        return a->t.year == b->t.year && a->t.month == b->t.month &&
-               a->t.day == b->t.day && a->t.hour == b->t.hour &&
-               a->t.minute == b->t.minute && a->t.second == b->t.second &&
-               a->t.usec == b->t.usec && a->t.negative == b->t.negative;
-    }
-}
-
-static bool
-key_changed(const struct weir_event *ev)
-{
-    const struct weir_table *t = ev->table;
-
-    if (ev->op != WEIR_UPDATE) {
-        return false;
-    }
-    for (uint32_t k = 0; k < t->nkey; k++) {
-        if (!same_value(&ev->before[t->key[k]], &ev->after[t->key[k]])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static struct weir_value *
-gather(const struct step *s, const struct weir_value *in, struct arena *a)
-{
-    if (!in) {
-        return NULL;
-    }
-    const uint32_t     n = s->to->ncolumns;
-    struct weir_value *out = arena_alloc(a, (n + 1) * sizeof *out);
-    for (uint32_t i = 0; i < n; i++) {
-        const uint32_t of = s->of ? s->of[i] : i;
-        if (of != UINT32_MAX) {
-            out[i] = in[of];
-        }
-    }
-    return out;
-}
-
-/* An event through filters and transforms; DROP: left out. */
-enum weir_status
-fill_steps(struct deliverer *d, const struct view *v, struct weir_event *ev,
-           struct weir_err *err)
-{
-    for (size_t i = 0; i < v->nsteps; i++) {
-        const struct step        *s = &v->steps[i];
-        const struct weir_module *m = s->in->module;
-        enum weir_status          st = WEIR_OK;
-        ev->table = s->from;
-        s->in->scratch = &d->round->arena;
-        if (m->stage == WEIR_FILTER && m->filter) {
-            st = m->filter(s->in->self, s->slot, ev, err);
-        } else if (m->stage == WEIR_TRANSFORM && (s->of || m->transform)) {
-            struct weir_value *before =
-                gather(s, ev->before, &d->round->arena);
-            struct weir_value *after = gather(s, ev->after, &d->round->arena);
-            if (m->transform) {
-                st = m->transform(s->in->self, s->slot, ev, before, after,
-                                  err);
-            }
-            ev->before = before;
-            ev->after = after;
-        }
-        if (st != WEIR_OK) {
-            return st == WEIR_DROP ? st
-                                   : weir_wrap(err, st, "%s %s", m->name,
-                                               s->in->name);
-        }
-    }
-    ev->table = v->out;
-    return WEIR_OK;
-}
-
-void
-fill_finish(struct weir_event *made, const struct weir_event *ev)
-{
-    const uint32_t flags = made->flags;
-
-    *made = *ev;
-    made->flags = flags | (key_changed(ev) ? WEIR_KEY_CHANGED : 0);
-}
-
-static enum weir_status
-row_failed(const struct deliverer *d, const struct view *v,
-           enum weir_status st, struct weir_err *err)
-{
-    const struct weir_table *t = &v->table->pub;
-
-    return weir_wrap(err, st == WEIR_RETRY ? WEIR_RETRY : st,
-                     "row %u of the event that ends at %.*s:%llu (%.*s), "
-                     "table %.*s.%.*s", d->rows.index + 1,
-                     STR_ARG(d->txn->file),
-                     (unsigned long long)get_le64(d->frame.payload.data + 16),
-                     STR_ARG(d->txn->gtid), STR_ARG(t->schema),
-                     STR_ARG(t->name));
-}
-
-/* The next row of the frame, as an event.  DROP: the frame has no more; OK
- * with *added false: a filter left it out. */
-static enum weir_status
-next_row(struct deliverer *d, bool *added, struct weir_err *err)
-{
-    struct view             *v = d->frame_view;
-    const struct weir_table *t = &v->table->pub;
-    struct arena            *a = &d->round->arena;
-    const size_t             size = (t->ncolumns + 1) * sizeof(struct weir_value);
-    const enum weir_op       op = d->rows.op;
-    const uint8_t           *row = d->rows.p;
-
-    *added = false;
-    struct weir_value *before =
-        op != WEIR_INSERT ? arena_take(a, size) : NULL;
-    struct weir_value *after = op != WEIR_DELETE ? arena_take(a, size) : NULL;
-    enum weir_status   st =
-        binlog_rows_next(&d->rows, v->columns, before, after, a, err);
-    if (st == WEIR_DROP) {
-        return st;
-    }
-    struct weir_event ev = { .op = op,
-                             .seq = d->frame.offset + d->rows.index,
-                             .before = before,
-                             .after = after };
-    if (st == WEIR_OK) {
-        ev.txn = transaction_of_round(d);
-        st = fill_steps(d, v, &ev, err);
-    }
-    if (st == WEIR_DROP) {
-        d->round->nread++;
-        d->round->nfiltered++;
-        return WEIR_OK;
-    }
-    if (st != WEIR_OK) {
-        return row_failed(d, v, st, err);
-    }
-    fill_finish(fill_add(d, v, &d->frame), &ev);
-    const size_t bytes = (size_t)(d->rows.p - row) + sizeof ev;
-    *added = share_item(d, d->round->n - 1, bytes);
-    d->round->nread += *added;
-    return WEIR_OK;
-}
-
-/* Back to before a row: it is the next round's. */
-static void
-take_back(struct deliverer *d, const struct binlog_rows *saved, size_t had,
-          bool had_events)
-{
-    d->rows = *saved;
-    d->round->nread -= d->round->n > had;
-    round_cut(d->round, had);
-    d->txn_has_events = had_events;
-}
-
-/* What can't be decoded, or is refused by a stage. */
-static enum weir_status
-row_refused(struct deliverer *d, const struct binlog_rows *saved,
-            struct weir_err *err)
-{
-    struct weir_err  why = *err;
-    enum weir_status st = refuse_row(d, d->frame_view, why.text, err);
-
-    if (st == WEIR_DROP) {
-        d->rows = *saved;
-        return st;
-    }
-    if (st == WEIR_OK) {
-        d->rows = *saved;
-        st = binlog_rows_skip(&d->rows, 1, err);
-        d->at.next_row = d->rows.next;
-        d->round->nread++;
-    }
-    return st == WEIR_DROP ? weir_fail(err, WEIR_FATAL, "%s", why.text) : st;
-}
-
-/* Rows until the frame or the room ends.  *full: another would have to wait. */
-static enum weir_status
-walk_frame(struct deliverer *d, bool *full, struct weir_err *err)
-{
-    const size_t started = d->round->n;
-
-    for (;;) {
-        if (refuse_holds(d, d->frame_view)) { /* since one of its rows */
-            const enum weir_status aside = refuse_frame(
-                d, d->frame_view, "its table is parked", err);
-            if (aside != WEIR_DROP) {
-                return aside;
-            }
-            *full = d->quiet_first;
-            break;
-        }
-        const bool               was_full = is_full(d);
-        transaction_of_round(d);
-        const struct arena       mark = d->round->arena;
-        const struct binlog_rows saved = d->rows;
-        const bool               had_events = d->txn_has_events;
-        const size_t             had = d->round->n;
-        bool                     added = false;
-        enum weir_status         st = next_row(d, &added, err);
-        if (!added) { /* it took memory too; nothing points to it */
-            arena_rewind(&d->round->arena, &mark);
-        }
-        if (st == WEIR_DROP) {
-            break;
-        }
-        if (st == WEIR_REJECT) {
-            st = row_refused(d, &saved, err);
-            *full = st == WEIR_DROP;
-        }
-        if (st != WEIR_OK && !*full) {
-            return st;
-        }
-        if (added && (was_full || (d->round->alone && had > 0))) {
-            take_back(d, &saved, had, had_events);
-            d->round->alone = false;
-            *full = true;
-        }
-        if (*full) {
-            break;
-        }
-        CRASH_POINT("deliver.decode");
-        d->at.next_row = d->rows.next;
-        if (d->round->alone) {
-            *full = true;
-            break;
-        }
-    }
-    if (!*full) {
-        d->at.next = d->frame.next;
-        d->at.next_row = 0;
-        fill_leave_frame(d);
-    }
-    if (d->round->n > started) {
-        d->round->bytes += d->frame.payload.len;
-    }
-    return WEIR_OK;
-}
-
-void
-fill_leave_frame(struct deliverer *d)
-{
-    d->in_frame = false;
-    if (d->frame_block) {
-        block_unref(&d->frame_block);
-        d->frame_block = NULL;
-    }
-}
-
-static enum weir_status
-enter_rows(struct deliverer *d, struct weir_err *err)
-{
-    struct reader p = reader_of(d->frame.payload.data, d->frame.payload.len);
-
-    const uint64_t head = read_le(&p, 8);
-    const uint64_t table = read_le(&p, 8);
-    read_le(&p, 8);
-    const uint8_t *header = read_bytes(&p, BINLOG_HEADER);
-    if (!header) {
-        return weir_fail(err, WEIR_FATAL,
-                         "relay: the row frame at %llu is too short",
-                         (unsigned long long)d->frame.offset);
-    }
-    if (d->skipping) {
-        return WEIR_DROP;
-    }
-    enum weir_status st = view_of_frame(d, table, &d->frame_view, err);
-    if (st == WEIR_OK && !d->frame_view->wanted) {
-        return WEIR_DROP;
-    }
-    if (st == WEIR_OK) {
-        st = transaction_need(d, head, err);
-    }
-    if (st != WEIR_OK) {
-        return st;
-    }
-    d->frame_table = table;
-    struct view *v = d->frame_view;
-    if (v->refused || refuse_holds(d, v)) {
-        return refuse_frame(d, v, v->refused ? v->refused->text
-                                             : "its table is parked", err);
-    }
-    st = binlog_rows_open(&d->rows, (enum binlog_type)header[4], p.p,
-                          reader_left(&p), v->table->columns,
-                          v->table->pub.ncolumns, err);
-    if (st == WEIR_REJECT) {
-        row_failed(d, v, st, err);
-        const struct weir_err why = *err;
-        return refuse_frame(d, v, why.text, err);
-    }
-    if (st != WEIR_OK) {
-        return row_failed(d, v, st, err);
-    }
-    if (!(v->ops & 1u << d->rows.op)) {
-        return WEIR_DROP;
-    }
-    if (d->at.next == d->frame.offset && d->at.next_row > 0) {
-        st = binlog_rows_skip(&d->rows, d->at.next_row, err);
-    }
-    return st;
-}
-
-static enum weir_status
-take_row_frame(struct deliverer *d, struct weir_err *err)
-{
-    d->frame_block = follower_block(d->follower);
-    block_ref(d->frame_block);
-    const enum weir_status st = enter_rows(d, err);
-    if (st == WEIR_OK) {
-        d->in_frame = true;
-        if (d->at.next != d->frame.offset) {
-            d->at.next = d->frame.offset;
-            d->at.next_row = 0;
-        }
-        return WEIR_OK;
-    }
-    fill_leave_frame(d);
-    if (st == WEIR_DROP && d->quiet_first) {
-        return follower_seek(d->follower, d->frame.offset, err);
-    }
-    if (st == WEIR_DROP) {
-        d->at.next = d->frame.next;
-        d->at.next_row = 0;
-        return WEIR_OK;
-    }
-    return st;
-}
-
 /* ---- Frames */
 
 static enum weir_status
@@ -432,7 +57,7 @@ take_frame(struct deliverer *d, struct weir_err *err)
 
     switch (f->type) {
     case FRAME_ROW:
-        return take_row_frame(d, err);
+        return row_take_frame(d, err);
     case FRAME_TXN_HEAD:
         st = transaction_head(d, f, err);
         break;
@@ -482,7 +107,7 @@ take_ddl(struct deliverer *d, bool *ends, struct weir_err *err)
         if (st == WEIR_OK) {
             st = fill_ddl(d, &d->frame, &added, err);
         }
-        fill_leave_frame(d);
+        row_leave_frame(d);
         if (st == WEIR_DROP && d->quiet_first) {
             *ends = true;
             arena_rewind(&d->round->arena, &mark);
@@ -592,7 +217,7 @@ is_enough(struct deliverer *d, uint64_t began)
         return !begun && (d->round->n == 0 || (d->at.head == 0 &&
                                                has_waited(d)));
     }
-    return d->at.head == 0 && is_full(d);
+    return d->at.head == 0 && fill_is_full(d);
 }
 
 enum weir_status
@@ -610,7 +235,7 @@ fill_pass(struct deliverer *d, uint64_t to, struct weir_err *err)
                        : st;
         }
         if (d->in_frame || d->frame.next > to) {
-            fill_leave_frame(d);
+            row_leave_frame(d);
             return weir_fail(err, WEIR_REJECT,
                              "no transaction begins at %llu",
                              (unsigned long long)to);
@@ -653,7 +278,7 @@ fill(struct deliverer *d, bool *idle, struct weir_err *err)
             }
         }
         if (st == WEIR_OK && d->in_frame) {
-            st = walk_frame(d, &full, err);
+            st = row_walk_frame(d, &full, err);
         }
         if (st != WEIR_OK) {
             return st;

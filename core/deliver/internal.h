@@ -77,12 +77,16 @@ struct view {
 /* An event of a round, and where it came from. */
 struct item {
     struct weir_event *ev;
-    struct view       *view;
+    struct view       *view; /* of a statement also one that table() refused:
+                                what it is about, if that is refused too */
     uint64_t           frame, head, table; /* offsets in the relay */
     uint64_t           hash; /* of the target's key; 0: not asked for yet */
     uint8_t            lane;
     bool               half; /* the INSERT of a key change: counted before */
 };
+
+/* Rows of a round that came back; those put aside before a crash, too. */
+struct refused_counts { uint64_t parked, dead, skipped; };
 
 /* What was decoded in one go, shared out among lanes as batches.  It ends where
  * its checkpoint stands. */
@@ -99,6 +103,8 @@ struct round {
     bool           alone;  /* DDL and its like: lanes drained around it */
     bool           open;   /* ends within a transaction */
     uint64_t       nread, nfiltered;
+    struct refused_counts refused;
+    struct buf     gtids; /* executed before its first event, if keeps_parts */
     struct buf     checkpoint;
     uint64_t       first, next_offset; /* in the relay */
     uint32_t       first_row;
@@ -141,6 +147,7 @@ struct batch {
     void                    **slots;
     struct verdict           *verdicts;
     size_t                    nverdicts;
+    size_t                   *said_at; /* in them, of each sent; +1; 0: none */
     /* What the sink will not have, until the decoding thread has seen to it. */
     size_t          nrefused, refused_at;
     struct verdict *refused; /* of the round's items */
@@ -196,6 +203,7 @@ struct lane {
     /* The lane's own while it works: */
     uint64_t    acked;   /* place of the checkpoint in its slot; 0: none */
     struct buf  stored;  /* that checkpoint */
+    struct buf  part;    /* the one of a part of a batch */
     struct slot found;   /* restore() of one slot: */
     uint32_t    asked;
     struct buf  text;
@@ -262,6 +270,8 @@ struct deliverer {
     uint32_t         nfound; /* slots, as slot 0 says */
     uint64_t         slots_end; /* the largest place in them */
     bool             asking_all;
+    bool             meet;    /* lanes stand apart, and somebody asked for what
+                                 needs them at one place */
     bool             careful; /* one event at a time, to find a culprit */
     uint64_t         careful_until;
 
@@ -305,6 +315,7 @@ struct deliverer {
     uint64_t     saved_offset, written_offset; /* of the relay, then */
     bool         moved;   /* the place did, since the last checkpoint */
     bool         unsaved; /* the file here is behind */
+    struct weir_err unsaved_why; /* it can't be written; empty: it can */
 };
 
 /* view.c */
@@ -330,6 +341,13 @@ bool views_are_many(const struct deliverer *d);
 void views_trim(struct deliverer *d);
 void views_free(struct deliverer *d);
 
+/* view_make.c: the stages and the sink are asked; v->wanted may end as false. */
+enum weir_status view_prepare(struct deliverer *d, struct view *v,
+                              struct weir_err *err);
+/* The stages only, for its name. */
+enum weir_status view_prepare_name(struct deliverer *d, struct view *v,
+                                   struct weir_err *err);
+
 /* transaction.c: frames around rows; the head at an offset, read if it is not
  * the present one; a copy of the transaction that lives as long as the batch */
 enum weir_status transaction_head(struct deliverer *d, const struct frame *f,
@@ -351,14 +369,24 @@ enum weir_status fill(struct deliverer *d, bool *idle, struct weir_err *err);
 /* Over the frames before `to`, without their rows. */
 enum weir_status fill_pass(struct deliverer *d, uint64_t to,
                            struct weir_err *err);
-struct weir_event *fill_add(struct deliverer *d, struct view *v,
-                            const struct frame *f);
-void fill_leave_frame(struct deliverer *d);
+/* Of events or bytes. */
+bool fill_is_full(const struct deliverer *d);
+
+/* event.c: a new one of the round, of that frame. */
+struct weir_event *event_add(struct deliverer *d, struct view *v,
+                             const struct frame *f);
 /* A decoded row through filters and transforms; DROP: left out. */
-enum weir_status fill_steps(struct deliverer *d, const struct view *v,
-                            struct weir_event *ev, struct weir_err *err);
+enum weir_status event_steps(struct deliverer *d, const struct view *v,
+                             struct weir_event *ev, struct weir_err *err);
 /* Its flags and table, once it went through. */
-void fill_finish(struct weir_event *made, const struct weir_event *ev);
+void event_finish(struct weir_event *made, const struct weir_event *ev);
+
+/* row.c: into a row frame, of which nothing may be wanted. */
+enum weir_status row_take_frame(struct deliverer *d, struct weir_err *err);
+/* Its rows, until it or the room ends.  *full: another would have to wait. */
+enum weir_status row_walk_frame(struct deliverer *d, bool *full,
+                                struct weir_err *err);
+void row_leave_frame(struct deliverer *d);
 
 /* ddl.c: adds an event of its own, or none, or refuses. */
 enum weir_status fill_ddl(struct deliverer *d, const struct frame *f,
@@ -388,6 +416,10 @@ struct batch *batch_new(struct deliverer *d, struct lane *l, struct round *r);
 void rounds_free(struct deliverer *d);
 /* Its checkpoint, for where the stream stands now. */
 void round_close(struct deliverer *d, struct round *r);
+/* The checkpoint of a lane that has done all of the round before its item `i`,
+ * for a sink that must not be given that part twice. */
+void round_part(const struct round *r, size_t i, struct buf *out);
+bool keeps_parts(const struct deliverer *d);
 
 /* share.c: which lane an item is for.  May make two of one; false: it is there
  * already, and leaves the round. */
@@ -446,6 +478,9 @@ void write_done(struct deliverer *d, struct round *r);
  * which tells how many lanes there are.  What stood before is not sent again. */
 enum weir_status write_settle(struct deliverer *d, struct weir_err *err);
 enum weir_status save_checkpoint(struct deliverer *d, struct weir_err *err);
+/* The file here can't be written, and the sink keeps none: what it is given now
+ * would come again after a crash, without end.  Tries again each second. */
+bool write_is_held(struct deliverer *d);
 /* Each second, and before much of the relay is held for what is done. */
 bool checkpoint_due(const struct deliverer *d, int64_t then,
                     uint64_t offset_then);
@@ -454,7 +489,21 @@ bool             has_waited(const struct deliverer *d);
 void             place_free(struct place *p);
 void             skip_free(struct skip *s);
 
-/* start.c */
+/* stored.c: what the sink has stored into d->slots. */
+enum weir_status stored_ask(struct deliverer *d, struct weir_err *err);
+/* The lowest position of it, else the one here, into `out`.  DROP: none. */
+enum weir_status stored_find(struct deliverer *d, struct progress *out,
+                             struct weir_err *err);
+uint64_t stored_place(const struct progress *p);
+/* As far as the sink surely has it, whatever it is asked to send again. */
+uint64_t stored_start(const struct deliverer *d, const struct progress *p);
+
+/* place.c: nothing is left out any more. */
+void place_clear(struct deliverer *d);
+/* Behind what is stored; of a new sink.  DROP: the relay is not there yet. */
+enum weir_status place_again(struct deliverer *d, const struct progress *p,
+                             struct weir_err *err);
+enum weir_status place_first(struct deliverer *d, struct weir_err *err);
 enum weir_status place_set(struct deliverer *d, uint64_t next,
                            uint32_t next_row, struct weir_str gtids,
                            struct weir_str file, uint64_t offset,

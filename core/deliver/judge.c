@@ -18,8 +18,10 @@
 static void
 note_refused(struct batch *b, size_t sent, const char *reason)
 {
-    b->refused =
-        xrealloc(b->refused, (b->nrefused + 1) * sizeof *b->refused);
+    if ((b->nrefused & (b->nrefused - 1)) == 0) { /* full: twice as many */
+        b->refused = xrealloc(b->refused, (b->nrefused ? 2 * b->nrefused : 1) *
+                                              sizeof *b->refused);
+    }
     struct verdict *v = &b->refused[b->nrefused++];
     v->event = b->todo[b->at + sent];
     v->status = WEIR_REJECT;
@@ -53,17 +55,28 @@ refuse_noted(struct batch *b)
     return goes_on;
 }
 
+/* The last verdict on each event: found once, as there may be many of both. */
+static void
+look_through_verdicts(struct batch *b)
+{
+    b->said_at = arena_array(&b->arena, b->nsent + 1, sizeof *b->said_at);
+    for (size_t i = 0; i < b->nverdicts; i++) {
+        b->said_at[b->verdicts[i].event] = i + 1;
+    }
+}
+
 static const struct verdict *
 verdict_on(const struct batch *b, size_t sent)
 {
-    const struct verdict *last = NULL;
+    const size_t at = b->nverdicts ? b->said_at[sent] : 0;
 
-    for (size_t i = 0; i < b->nverdicts; i++) {
-        if (b->verdicts[i].event == sent) {
-            last = &b->verdicts[i];
-        }
-    }
-    return last;
+    return at ? &b->verdicts[at - 1] : NULL;
+}
+
+static uint64_t
+key_of(struct batch *b, size_t which)
+{
+    return share_hash(b->lane, &b->scratch, &b->round->items[which]);
 }
 
 /* Of what was sent, those with a verdict RETRY and, so that the last word on a
@@ -71,44 +84,32 @@ verdict_on(const struct batch *b, size_t sent)
 static size_t
 keep_for_retry(struct batch *b, uint32_t *again, struct weir_err *why)
 {
-    size_t n = 0;
+    struct conflicts keys = { 0 };
+    size_t           n = 0;
 
     for (size_t i = 0; i < b->nsent; i++) {
-        struct item          *item = &b->round->items[b->todo[b->at + i]];
-        const struct verdict *v = b->nverdicts ? verdict_on(b, i) : NULL;
-        bool again_too = v && v->status == WEIR_RETRY;
-        if (again_too) {
+        const uint32_t        which = b->todo[b->at + i];
+        const struct verdict *v = verdict_on(b, i);
+        if (v && v->status == WEIR_RETRY) {
             snprintf(why->text, sizeof why->text, "%s", v->reason);
-        }
-        for (size_t k = 0; k < n && !again_too; k++) {
-            again_too = share_hash(b->lane, &b->scratch, item) ==
-                        share_hash(b->lane, &b->scratch,
-                                   &b->round->items[again[k]]);
-        }
-        if (again_too) {
-            again[n++] = b->todo[b->at + i];
+            conflicts_touch(&keys, key_of(b, which), 1, 0);
+            again[n++] = which;
+        } else if (n > 0 && conflicts_last(&keys, key_of(b, which))) {
+            again[n++] = which;
         }
     }
+    conflicts_free(&keys);
     return n;
 }
 
 /* Of the key of one that is about to be parked, and written before that could be
  * said: kept behind it, so that a resume ends with the last word on that key. */
 static bool
-is_behind_parked(struct batch *b, struct item *item)
+is_behind_parked(struct batch *b, const struct conflicts *parked, size_t which)
 {
-    bool behind = false;
-
-    if (b->nrefused == 0 ||
-        b->lane->d->set.sink->set.on_reject != CONF_REJECT_PARK) {
-        return false;
-    }
-    const uint64_t hash = share_hash(b->lane, &b->scratch, item);
-    for (size_t i = 0; i < b->nrefused && !behind; i++) {
-        struct item *parked = &b->round->items[b->refused[i].event];
-        behind = share_hash(b->lane, &b->scratch, parked) == hash;
-    }
-    return behind;
+    return b->nrefused > 0 &&
+           b->lane->d->set.sink->set.on_reject == CONF_REJECT_PARK &&
+           conflicts_last(parked, key_of(b, which));
 }
 
 /* What was sent and does not go again, in its order: refused, or done.  Gives
@@ -116,24 +117,27 @@ is_behind_parked(struct batch *b, struct item *item)
 static size_t
 sort_out(struct batch *b, const uint32_t *again, size_t nagain, bool enough)
 {
-    size_t done = 0, k = 0;
+    struct conflicts parked = { 0 };
+    size_t           done = 0, k = 0;
 
     for (size_t i = 0; i < b->nsent; i++) {
-        const uint32_t which = b->todo[b->at + i];
-        struct item   *item = &b->round->items[which];
+        const uint32_t     which = b->todo[b->at + i];
+        const struct item *item = &b->round->items[which];
         if (k < nagain && again[k] == which) {
             k++;
             continue;
         }
-        const struct verdict *v = b->nverdicts ? verdict_on(b, i) : NULL;
+        const struct verdict *v = verdict_on(b, i);
         if (v && (v->status == WEIR_REJECT || enough)) {
             note_refused(b, i, v->reason);
-        } else if (is_behind_parked(b, item)) {
+            conflicts_touch(&parked, key_of(b, which), 1, 0);
+        } else if (is_behind_parked(b, &parked, which)) {
             note_refused(b, i, "its table is parked");
         } else {
             done += !item->half && item->ev->op < WEIR_SNAPSHOT_BEGIN;
         }
     }
+    conflicts_free(&parked);
     return done;
 }
 
@@ -172,6 +176,10 @@ keep_stored(struct batch *b)
         l->acked = b->round->place;
         l->stored.len = 0;
         buf_str(&l->stored, buf_view(&b->round->checkpoint));
+    } else if (keeps_parts(d)) {
+        l->acked = send_place(b);
+        l->stored.len = 0;
+        buf_str(&l->stored, buf_view(&l->part));
     } else if (l->acked == 0) {
         l->acked = place_in(buf_view(&l->stored));
     }
@@ -185,6 +193,7 @@ written(struct batch *b)
     struct weir_err why = { "" };
     const bool      enough = too_many(b);
 
+    look_through_verdicts(b);
     const size_t nagain =
         b->nverdicts && !enough ? keep_for_retry(b, again, &why) : 0;
     CRASH_POINT("deliver.judge");
@@ -240,6 +249,7 @@ refused_some(struct batch *b, const struct weir_err *err)
     const bool enough = too_many(b);
     size_t     first = 0;
 
+    look_through_verdicts(b);
     while (first < b->nsent) {
         const struct verdict *v = verdict_on(b, first);
         if (v && (v->status == WEIR_REJECT || enough)) {
@@ -290,7 +300,9 @@ judge_ask(struct batch *b)
     }
     const uint64_t place =
         l->found.found ? place_in(buf_view(&l->found.blob)) : 0;
-    if (st == WEIR_OK && place != l->acked && place != b->round->place) {
+    const bool exact = send_is_last(b) || keeps_parts(d);
+    if (st == WEIR_OK && place != l->acked &&
+        place != (exact ? send_place(b) : b->round->place)) {
         st = weir_fail(&err, WEIR_RETRY, "what the sink has stored is not what "
                        "was written last: it goes on from there");
     }
@@ -298,7 +310,7 @@ judge_ask(struct batch *b)
         try_ends_lane(l, st, &err);
         return false;
     }
-    if (place != l->acked && send_is_last(b) && !d->set.sink->batching.resend) {
+    if (place != l->acked && exact && !d->set.sink->batching.resend) {
         b->nverdicts = 0;
         return written(b);
     }

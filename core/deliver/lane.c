@@ -45,8 +45,7 @@ deliver_beat(struct deliverer *d)
                                                    memory_order_relaxed);
         beat = since && since < beat ? since : beat;
     }
-    atomic_store_explicit(&d->set.page->heartbeat, beat,
-                          memory_order_relaxed);
+    page_beat_at(d->set.page, beat);
 }
 
 void
@@ -220,6 +219,7 @@ lanes_free(struct deliverer *d)
     for (uint32_t k = 0; k < MAX_LANES; k++) {
         struct lane *l = &d->lanes[k];
         buf_free(&l->stored);
+        buf_free(&l->part);
         buf_free(&l->text);
         buf_free(&l->found.blob);
         skip_free(&l->skip);
@@ -263,12 +263,32 @@ enqueue(struct batch *b)
     pthread_cond_signal(&l->wake);
 }
 
+/* What it keeps from being let go of: its own memory, and the relay's blocks that
+ * its values point into, however little of them; one that the round before it
+ * holds too is counted there. */
+static size_t
+bytes_held(const struct deliverer *d, const struct round *r)
+{
+    const struct round *before = d->newest;
+    size_t              blocks = 0;
+
+    for (size_t i = 0; i < r->nblocks; i++) {
+        const bool counted = before && before->nblocks > 0 &&
+                             before->blocks[before->nblocks - 1] ==
+                                 r->blocks[i];
+        blocks += counted ? 0 : r->blocks[i]->room;
+    }
+    return r->arena.used + (blocks > r->bytes ? blocks : r->bytes) + 1;
+}
+
+/* With `here`, one that failed for good on this thread stays where it is: what
+ * became of it, a start finds out, and until then nothing is written again. */
 void
 lanes_give(struct deliverer *d, struct round *r, bool here)
 {
     bool done = false;
 
-    r->held = r->arena.used + r->bytes + 1;
+    r->held = bytes_held(d, r);
     d->window += r->held;
     *(d->newest ? &d->newest->next : &d->oldest) = r;
     d->newest = r;
@@ -278,6 +298,8 @@ lanes_give(struct deliverer *d, struct round *r, bool here)
     pthread_mutex_lock(&d->lock);
     if (done) {
         finish(r->batches);
+    } else if (here && r->batches) {
+        r->batches->lane->stuck = r->batches->lane->fate != WEIR_OK;
     }
     for (struct batch *b = r->batches; b && !done; b = b->sibling) {
         enqueue(b);
@@ -307,10 +329,11 @@ refuse_one(struct deliverer *d, const struct batch *b, const struct verdict *v,
     struct weir_err          reason;
 
     weir_fail(&reason, WEIR_REJECT,
-              "%.*s.%.*s, row of version %llu, transaction %.*s at "
+              "%.*s.%.*s, %s of version %llu, transaction %.*s at "
               "%.*s:%llu: %s",
               STR_ARG(ev->table ? ev->table->schema : STR("")),
               STR_ARG(ev->table ? ev->table->name : STR("")),
+              ev->op < WEIR_SNAPSHOT_BEGIN ? "row" : "statement",
               (unsigned long long)ev->seq, STR_ARG(ev->txn->gtid),
               STR_ARG(ev->txn->file), (unsigned long long)ev->txn->offset,
               v->reason);
@@ -321,6 +344,7 @@ refuse_one(struct deliverer *d, const struct batch *b, const struct verdict *v,
         .head = item->head,
         .table = item->table,
         .view = item->view,
+        .round = b->round,
         .event = ev,
         .attempts = b->tries + 1,
         .reason = reason.text,
@@ -470,6 +494,10 @@ deliver_trouble(struct deliverer *d, char *out, size_t room)
         }
     }
     pthread_mutex_unlock(&d->lock);
+    if (!any && d->unsaved_why.text[0]) {
+        any = true;
+        snprintf(out, room, "%s", d->unsaved_why.text);
+    }
     return any;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/str.h"
 #include "deliver/aside.h"
 #include "deliver/internal.h"
 
@@ -18,6 +19,21 @@ refuse_settle(struct deliverer *d, struct weir_err *err)
     return aside_settle(d, err);
 }
 
+/* Of any version: one may come behind another without a statement between. */
+static uint64_t
+last_round_of(const struct deliverer *d, const struct weir_table *t)
+{
+    uint64_t last = 0;
+
+    for (const struct view *v = d->views; v; v = v->next) {
+        if (v->last_round > last && str_eq(v->table->pub.name, t->name) &&
+            str_eq(v->table->pub.schema, t->schema)) {
+            last = v->last_round;
+        }
+    }
+    return last;
+}
+
 /* What came before it of the same table has to be dealt with first.  Of one that
  * is parked nothing is on its way any more, once that was seen to be so. */
 static bool
@@ -30,7 +46,8 @@ is_next(struct deliverer *d, const struct view *v)
         return true;
     }
     pthread_mutex_lock(&d->lock);
-    const bool done = v && !parked && v->last_round < d->ring.low;
+    const bool done = v && !parked &&
+                      last_round_of(d, &v->table->pub) < d->ring.low;
     pthread_mutex_unlock(&d->lock);
     if (d->round->n == 0 && (done || lanes_quiet(d))) {
         if (parked) {
@@ -53,6 +70,7 @@ refuse_now(struct deliverer *d, struct view *v, uint32_t row, uint32_t nrows,
         .head = d->at.head,
         .table = d->frame_table,
         .view = v,
+        .round = d->round,
         .reason = why,
     };
 

@@ -20,8 +20,8 @@
  *   dead_letter  append them to the dead letters, with the reason and the
  *                number of attempts; the table goes on.
  *   skip         count and log: done here.
- * It reads the frames by follower_read(), and counts in the worker's page:
- * rows_parked, rows_dead, rows_skipped, by what->nrows.  RETRY: no room on the
+ * It reads the frames by follower_read(), and counts in the round what->nrows
+ * rows as parked, dead or skipped, those that it has already, too.  RETRY: no room on the
  * disk, or an error of it: the delivery waits and calls again with the same
  * event.  REJECT, FATAL: the sink stops with that sentence.
  */
@@ -34,6 +34,7 @@
 #include <weir/module.h>
 
 struct deliverer;
+struct round;
 struct view;
 
 enum { REFUSED_ALL_ROWS = UINT32_MAX };
@@ -45,6 +46,8 @@ struct refused {
     uint32_t nrows;       /* rows that this is about, 0 for DDL */
     uint64_t head, table; /* offsets of TXN_HEAD and TABLE; table 0: none */
     const struct view       *view;  /* NULL for DDL of no table */
+    struct round            *round; /* that it is of: what is read and what came
+                                       of it are counted when that is done */
     const struct weir_event *event; /* as the sink was given it, or NULL: not
                                        decoded.  Lives until the call ends */
     unsigned    attempts; /* how often it was sent */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/str.h"
 
@@ -44,6 +45,7 @@ round_reset(struct deliverer *d, struct round *r)
     r->txn = NULL;
     r->alone = r->open = false;
     r->nread = r->nfiltered = r->napplied = r->left = 0;
+    r->refused = (struct refused_counts){ 0 };
     r->batches = NULL;
     r->next = NULL;
     r->id = 0;
@@ -171,6 +173,7 @@ rounds_free(struct deliverer *d)
         arena_free(&r->arena);
         free(r->items);
         free(r->blocks);
+        buf_free(&r->gtids);
         buf_free(&r->checkpoint);
         free(r);
     }
@@ -182,6 +185,59 @@ rounds_free(struct deliverer *d)
 }
 
 /* ---- Checkpoints */
+
+bool
+keeps_parts(const struct deliverer *d)
+{
+    return d->keeps && d->by_key && !d->set.sink->batching.resend;
+}
+
+/* GTIDs of the round's transactions before the item's.  Those that had nothing
+ * for this sink are left out: they are read once more if the relay is lost. */
+static void
+gtids_before(const struct round *r, size_t i, struct buf *out)
+{
+    struct gtid_set *set = gtid_set_new();
+    struct weir_err  ignored;
+    uint64_t         head = 0;
+
+    if (r->gtids.len) {
+        (void)gtid_set_add(set, buf_view(&r->gtids), &ignored);
+    }
+    for (size_t k = 0; k < i && r->items[k].head < r->items[i].head; k++) {
+        const struct weir_txn *txn = r->items[k].ev->txn;
+        if (r->items[k].head != head && txn->gtid.len) {
+            (void)gtid_set_add(set, txn->gtid, &ignored);
+        }
+        head = r->items[k].head;
+    }
+    gtid_set_format(set, out);
+    gtid_set_free(&set);
+}
+
+void
+round_part(const struct round *r, size_t i, struct buf *out)
+{
+    const struct item       *item = &r->items[i];
+    const struct weir_event *ev = item->ev;
+    struct buf               gtids = { 0 };
+    struct progress          p;
+    struct weir_err          err;
+
+    const enum weir_status st =
+        progress_parse(buf_view(&r->checkpoint), &p, &err);
+    assert(st == WEIR_OK); /* it is our own */
+    gtids_before(r, i, &gtids);
+    p.next = item->frame;
+    p.next_row = (uint32_t)(ev->seq - item->frame);
+    p.head = ev->flags & WEIR_FIRST_IN_TXN ? 0 : item->head;
+    p.gtid_set = buf_view(&gtids);
+    p.file = ev->txn->file;
+    p.file_offset = ev->txn->offset;
+    out->len = 0;
+    progress_format(&p, out);
+    buf_free(&gtids);
+}
 
 void
 round_close(struct deliverer *d, struct round *r)

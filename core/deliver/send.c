@@ -21,9 +21,9 @@ static void
 add_sent(struct batch *b, const struct item *item)
 {
     b->events[b->nsent] = item->ev;
-    b->slots[b->nsent] = item->view && item->view->slots
-                             ? item->view->slots[b->lane->index]
-                             : NULL;
+    const struct view *v = item->view;
+    b->slots[b->nsent] =
+        v && v->slots && !v->refused ? v->slots[b->lane->index] : NULL;
     b->nsent++;
 }
 
@@ -83,17 +83,33 @@ wait_for_end(struct batch *b, struct weir_err *err)
     return st;
 }
 
+uint64_t
+send_place(const struct batch *b)
+{
+    return send_is_last(b)
+               ? b->round->place
+               : b->round->items[b->todo[b->at + b->chunk]].ev->seq;
+}
+
+/* Of a part too: what is sent again behind a crash begins where it ends. */
 static struct weir_checkpoint
 checkpoint_of(const struct batch *b)
 {
-    const struct lane *l = b->lane;
-    const bool         own = send_is_last(b) || !l->d->keeps;
+    struct lane      *l = b->lane;
+    const struct buf *data = &l->stored;
+
+    if (send_is_last(b) || !l->d->keeps) {
+        data = &b->round->checkpoint;
+    } else if (keeps_parts(l->d)) {
+        round_part(b->round, b->todo[b->at + b->chunk], &l->part);
+        data = &l->part;
+    }
 
     return (struct weir_checkpoint){
         .id = str_of(l->d->name),
         .slot = l->d->by_key ? l->index : 0,
         .epoch = l->d->epoch,
-        .data = buf_view(own ? &b->round->checkpoint : &l->stored),
+        .data = buf_view(data),
     };
 }
 
@@ -105,6 +121,7 @@ call_write(struct batch *b, struct weir_err *err)
 
     b->nverdicts = 0;
     err->text[0] = '\0';
+    arena_reset(&b->arena); /* of a try in vain, of which there may be many */
     batch_at_work(b, true);
     lane_enter(l);
     l->in.scratch = &b->arena;

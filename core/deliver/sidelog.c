@@ -1,22 +1,16 @@
 /* sidelog.c - see sidelog.h. */
 #include "deliver/sidelog.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/err.h"
 #include "base/file.h"
-#include "base/str.h"
 #include "deliver/refuse.h"
 #include "relay/follow.h"
 #include "relay/relay.h"
@@ -26,7 +20,6 @@ enum {
     SEGMENT = 16 << 20,
     ASIDE_FIXED = 48,
     HEARTBEAT_FIXED = 24,
-    PLAIN_MAX = 180, /* of a folder's name, before its hash takes over */
 };
 
 struct copied { uint64_t from, to; }; /* a frame of the relay; 0: none */
@@ -110,46 +103,6 @@ has(const struct sidelog *s, uint64_t frame, uint32_t row)
             *seen_place(s, key_of(frame, REFUSED_ALL_ROWS)));
 }
 
-/* ---- Names */
-
-static bool
-is_plain(unsigned char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c >= '0' && c <= '9') || c == '_' || c == '-';
-}
-
-static void
-put_plain(struct buf *out, struct weir_str name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        const unsigned char c = (unsigned char)name.data[i];
-        if (is_plain(c)) {
-            buf_byte(out, (char)c);
-        } else {
-            buf_printf(out, "%%%02x", c);
-        }
-    }
-}
-
-const char *
-sidelog_folder(struct arena *a, struct weir_str schema, struct weir_str table)
-{
-    struct buf out = { 0 };
-
-    put_plain(&out, schema);
-    buf_byte(&out, '.');
-    put_plain(&out, table);
-    if (out.len > PLAIN_MAX) {
-        const uint64_t h = str_hash(str_hash(1, schema), table);
-        out.len = PLAIN_MAX;
-        buf_printf(&out, "%%%016" PRIx64, h);
-    }
-    const char *name = arena_cstr(a, buf_view(&out));
-    buf_free(&out);
-    return name;
-}
-
 static void
 put_names(void *arg, struct buf *out)
 {
@@ -157,12 +110,6 @@ put_names(void *arg, struct buf *out)
 }
 
 /* ---- Opening */
-
-static const char *
-page_of(struct arena *a, const char *dir)
-{
-    return arena_printf(a, "%s/page", dir);
-}
 
 static enum weir_status
 count_bytes(struct sidelog *s, struct weir_err *err)
@@ -217,7 +164,7 @@ sidelog_open(const char *dir, struct weir_str schema, struct weir_str table,
     enum weir_status st = file_mkdir(dir, 0700, err);
     if (st == WEIR_OK) {
         const struct relay_settings settings = {
-            .dir = dir, .page_path = page_of(&a, dir),
+            .dir = dir, .page_path = sidelog_page(&a, dir),
             .segment_size = SEGMENT, .sync = RELAY_SYNC_INTERVAL,
             .origin = put_names, .arg = s,
         };
@@ -460,174 +407,4 @@ sidelog_settle(struct sidelog *s, struct weir_err *err)
     CRASH_POINT("side.synced");
     s->unsettled = st != WEIR_OK;
     return st == WEIR_OK ? st : weir_wrap(err, st, "side log %s", s->dir);
-}
-
-/* ---- Reading */
-
-enum weir_status
-sidelog_read(const char *dir, struct follower **out, struct weir_err *err)
-{
-    struct arena a = { 0 };
-    uint64_t     first;
-
-    const char *page = page_of(&a, dir);
-    enum weir_status st = access(page, F_OK) == -1
-                              ? WEIR_DROP
-                              : follower_open(dir, page, 0, out, err);
-    arena_free(&a);
-    if (st != WEIR_OK) {
-        return st == WEIR_RETRY ? WEIR_DROP : st;
-    }
-    st = follower_first(*out, &first, err);
-    if (st == WEIR_OK) {
-        st = follower_seek(*out, first, err);
-    }
-    if (st != WEIR_OK) {
-        follower_close(out);
-    }
-    return st == WEIR_RETRY ? WEIR_DROP : st;
-}
-
-enum weir_status
-sidelog_next(struct follower *f, struct side_record *out,
-             struct weir_err *err)
-{
-    struct frame frame;
-
-    for (;;) {
-        const enum weir_status st = follower_next(f, &frame, err);
-        if (st != WEIR_OK) {
-            return st;
-        }
-        if (frame.type == FRAME_ASIDE) {
-            break;
-        }
-    }
-    struct reader p = reader_of(frame.payload.data, frame.payload.len);
-    out->at = frame.offset;
-    out->next = frame.next;
-    out->frame = read_le(&p, 8);
-    out->row = (uint32_t)read_le(&p, 4);
-    out->nrows = (uint32_t)read_le(&p, 4);
-    out->body = read_le(&p, 8);
-    out->usec = (int64_t)read_le(&p, 8);
-    out->attempts = (uint32_t)read_le(&p, 4);
-    const uint64_t n = read_le(&p, 4);
-    out->from = (uint32_t)read_le(&p, 4);
-    read_bytes(&p, 4);
-    out->reason = read_str(&p, n);
-    return p.bad ? weir_fail(err, WEIR_FATAL, "the record at %" PRIu64
-                             " of a side log is too short", frame.offset)
-                 : WEIR_OK;
-}
-
-enum weir_status
-sidelog_names(const char *dir, struct arena *a, struct weir_str *schema,
-              struct weir_str *table, struct weir_err *err)
-{
-    struct follower *f;
-
-    const enum weir_status st = sidelog_read(dir, &f, err);
-    if (st != WEIR_OK) {
-        return st;
-    }
-    const struct weir_str both = arena_str(a, follower_origin(f));
-    const char *nul = both.len ? memchr(both.data, '\0', both.len) : NULL;
-    const size_t n = nul ? (size_t)(nul - both.data) : both.len;
-    *schema = (struct weir_str){ both.data, n };
-    *table = nul ? (struct weir_str){ nul + 1, both.len - n - 1 } : STR("");
-    follower_close(&f);
-    return WEIR_OK;
-}
-
-enum weir_status
-sidelog_done(const char *dir, uint64_t *out, struct weir_err *err)
-{
-    struct arena    a = { 0 };
-    struct weir_str text;
-
-    *out = 0;
-    const char *path = arena_printf(&a, "%s/done", dir);
-    enum weir_status st = WEIR_OK;
-    if (access(path, F_OK) == 0) {
-        st = file_read(&a, path, 64, &text, err);
-        if (st == WEIR_OK && !str_u64(text, out)) {
-            st = weir_fail(err, WEIR_FATAL, "%s holds no number", path);
-        }
-    }
-    arena_free(&a);
-    return st;
-}
-
-enum weir_status
-sidelog_set_done(const char *dir, uint64_t done, struct weir_err *err)
-{
-    struct arena a = { 0 };
-    char         text[24];
-
-    CRASH_POINT("side.done");
-    const char *path = arena_printf(&a, "%s/done", dir);
-    const int n = snprintf(text, sizeof text, "%" PRIu64, done);
-    const enum weir_status st =
-        file_replace(path, (struct weir_str){ text, (size_t)n }, 0600, err);
-    arena_free(&a);
-    return st;
-}
-
-enum weir_status
-sidelog_set_handled(const char *dir, uint64_t next, struct weir_err *err)
-{
-    struct arena     a = { 0 };
-    char             text[24];
-    enum weir_status st = WEIR_OK;
-
-    CRASH_POINT("side.handled");
-    const char *path = arena_printf(&a, "%s/handled", dir);
-    const int   n = snprintf(text, sizeof text, "%020" PRIu64 "\n", next);
-    const int   fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC |
-                                    O_NOFOLLOW, 0600);
-    if (fd == -1) {
-        st = fail_errno(err, WEIR_RETRY, "open %s", path);
-    } else {
-        st = file_write(fd, path, text, (size_t)n, err);
-        if (st == WEIR_OK && fdatasync(fd) == -1) {
-            st = fail_errno(err, WEIR_RETRY, "fdatasync %s", path);
-        }
-        close(fd);
-    }
-    arena_free(&a);
-    return st;
-}
-
-enum weir_status
-sidelog_remove(const char *dir, struct weir_err *err)
-{
-    struct arena   a = { 0 };
-    struct dirent *e;
-
-    CRASH_POINT("side.remove");
-    /* Under another name first: half of it is never taken for a log. */
-    const char *gone = arena_printf(&a, "%s%%gone", dir);
-    if (rename(dir, gone) == -1 && errno != ENOENT && errno != ENOTEMPTY &&
-        errno != EEXIST) {
-        const enum weir_status st =
-            fail_errno(err, WEIR_RETRY, "rename %s to %s", dir, gone);
-        arena_free(&a);
-        return st;
-    }
-    for (int i = 0; i < 2; i++) {
-        const char *at = i ? dir : gone;
-        DIR        *d = opendir(at);
-        while (d && (e = readdir(d))) {
-            if (e->d_name[0] != '.') {
-                unlink(arena_printf(&a, "%s/%s", at, e->d_name));
-            }
-        }
-        if (d) {
-            closedir(d);
-        }
-        rmdir(at);
-    }
-    arena_free(&a);
-    return WEIR_OK;
 }

@@ -29,6 +29,8 @@ struct sidelog;
 /* The folder's name for a table: plain letters, whatever the names hold. */
 const char *sidelog_folder(struct arena *a, struct weir_str schema,
                            struct weir_str table);
+/* The page that says how far it is published. */
+const char *sidelog_page(struct arena *a, const char *dir);
 
 /* Opens or makes it.  `schema` and `table` are kept in it, for people. */
 enum weir_status sidelog_open(const char *dir, struct weir_str schema,

@@ -23,6 +23,8 @@ void try_ends_lane(struct lane *l, enum weir_status st,
 
 /* send.c.  What is being sent is the end of the batch. */
 bool send_is_last(const struct batch *b);
+/* Where a lane stands that has done what is being sent. */
+uint64_t send_place(const struct batch *b);
 /* commit() of the module, in its turn.  False: given up. */
 bool send_commit(struct batch *b);
 

@@ -79,6 +79,12 @@ count(struct deliverer *d, const struct round *r)
     atomic_fetch_add_explicit(&page->rows_filtered, r->nfiltered,
                               memory_order_relaxed);
     atomic_fetch_add_explicit(&page->rows, r->napplied, memory_order_relaxed);
+    atomic_fetch_add_explicit(&page->rows_parked, r->refused.parked,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&page->rows_dead, r->refused.dead,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&page->rows_skipped, r->refused.skipped,
+                              memory_order_relaxed);
     atomic_fetch_add_explicit(&page->bytes, r->bytes, memory_order_relaxed);
     atomic_store_explicit(&page->relay_offset, r->next_offset,
                           memory_order_relaxed);
@@ -104,11 +110,26 @@ show_position(struct deliverer *d)
     }
 }
 
-void
-write_done(struct deliverer *d, struct round *r)
+static void
+try_to_save(struct deliverer *d)
 {
     struct weir_err err;
 
+    if (save_checkpoint(d, &err) == WEIR_OK) {
+        d->unsaved_why.text[0] = '\0';
+        return;
+    }
+    d->saved_at = clock_steady();
+    weir_fail(&d->unsaved_why, WEIR_RETRY, "%.400s; %s", err.text,
+              d->keeps ? "the sink has its own and goes on, but the relay "
+                         "can't let go of what is done"
+                       : "nothing more is written until it can be");
+    log_warn("%s", d->unsaved_why.text);
+}
+
+void
+write_done(struct deliverer *d, struct round *r)
+{
     CRASH_POINT("deliver.done");
     count(d, r);
     if (r->n > 0 && !d->oldest) {
@@ -126,11 +147,17 @@ write_done(struct deliverer *d, struct round *r)
             (uint64_t)d->set.pipeline->relay.size / 16 ||
         clock_steady() - d->saved_at >= SECOND) {
         show_position(d);
-        if (save_checkpoint(d, &err) != WEIR_OK) {
-            d->saved_at = clock_steady();
-            log_warn("%s; it is tried again", err.text);
-        }
+        try_to_save(d);
     }
+}
+
+bool
+write_is_held(struct deliverer *d)
+{
+    if (d->unsaved_why.text[0] && clock_steady() - d->saved_at >= SECOND) {
+        try_to_save(d);
+    }
+    return d->unsaved_why.text[0] && !d->keeps;
 }
 
 /* ---- Given */
@@ -163,9 +190,11 @@ pass_on(struct deliverer *d, bool idle)
 {
     show_caught_up(d, idle && lanes_quiet(d));
     const uint64_t nread = d->round->nread, nfiltered = d->round->nfiltered;
+    const struct refused_counts refused = d->round->refused;
     round_reset(d, d->round);
     d->round->nread = nread;
     d->round->nfiltered = nfiltered;
+    d->round->refused = refused;
     return idle ? WEIR_DROP : WEIR_OK;
 }
 

@@ -96,6 +96,7 @@ checker_start(struct checker *c, const struct master_options *o, bool capture,
     c->pid = pid;
     c->socket = sockets[0];
     c->errors = pipes[0];
+    c->is_captured = capture;
     c->generation_fd = -1;
     c->deadline = clock_steady() + CHECKER_SECONDS * INT64_C(1000000);
     return WEIR_OK;
@@ -235,6 +236,10 @@ checker_finish(struct checker *c, int status, int *fd, struct weir_err *err)
     if (c->said.len) {
         first_error(c, err);
         return WEIR_FATAL;
+    }
+    if (!c->is_captured) {
+        return weir_fail(err, WEIR_FATAL, "the configuration can't be used, as "
+                         "said above");
     }
     return weir_fail(err, WEIR_FATAL,
                      "the configuration test ended by itself with status %d "

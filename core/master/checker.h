@@ -19,6 +19,7 @@ struct checker {
     pid_t      pid;           /* 0: none is at work */
     int        socket;        /* the generation comes this way */
     int        errors;        /* what it says, unless it says it itself */
+    bool       is_captured;   /* by `errors` */
     int        generation_fd; /* or -1 */
     struct buf said;
     int64_t    deadline; /* steady clock: killed then */

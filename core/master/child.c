@@ -429,6 +429,7 @@ child_tick(struct server *s, struct child *c, int64_t now)
 {
     switch (c->state) {
     case CHILD_HELD:
+        return now + SECOND; /* the list of sinks may have had no room */
     case CHILD_RESTING:
     case CHILD_PAUSED:
         return INT64_MAX;

@@ -22,7 +22,7 @@
 #include "master/child.h"
 #include "master/pause.h"
 
-enum { SILENCE = 5000000, BACKLOG = 16, ANSWER_MAX = 1400, WORDS = 9, PIECE = 4096 };
+enum { SILENCE = 5000000, FULL_WAIT = 500000, BACKLOG = 16, ANSWER_MAX = 1400, WORDS = 9, PIECE = 4096 };
 
 /* ---- The socket */
 
@@ -61,6 +61,9 @@ somebody_listens(const struct sockaddr_un *address)
 {
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
                           0);
+    if (fd == -1) {
+        return true; /* for all we know */
+    }
     const bool is_there = connect(fd, (const struct sockaddr *)address,
                                   sizeof *address) == 0 || errno == EAGAIN;
     close(fd);
@@ -523,9 +526,17 @@ accept_clients(struct server *s, int64_t now)
 {
     struct control_client *slot;
 
-    while ((slot = free_client(&s->control)) != NULL) {
+    while (now >= s->control.full_until &&
+           (slot = free_client(&s->control)) != NULL) {
         const int fd = accept4(s->control.fd, NULL, NULL,
                                SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd == -1 && errno != EAGAIN && errno != EINTR &&
+            errno != ECONNABORTED) {
+            /* Who asks stays in the queue, and poll() would not wait. */
+            log_warn("control socket: accept: %s: %s", strerror(errno),
+                     err_remedy(errno));
+            s->control.full_until = now + FULL_WAIT;
+        }
         if (fd == -1) {
             return;
         }
@@ -574,15 +585,16 @@ control_poll(const struct server *s, struct pollfd *out)
         out[i] = (struct pollfd){ c->clients[i].fd, POLLIN, 0 };
         room = room || c->clients[i].fd == -1;
     }
+    room = room && clock_steady() >= c->full_until;
     out[CONTROL_CLIENTS] = (struct pollfd){ room ? c->fd : -1, POLLIN, 0 };
 }
 
 int64_t
 control_serve(struct server *s, int64_t now)
 {
-    int64_t next = INT64_MAX;
-
     accept_clients(s, now);
+    int64_t next = now < s->control.full_until ? s->control.full_until
+                                               : INT64_MAX;
     for (size_t i = 0; i < CONTROL_CLIENTS; i++) {
         struct control_client *c = &s->control.clients[i];
         if (c->fd != -1) {

@@ -184,7 +184,16 @@ wait_events(struct server *s, int64_t until, struct asked *asked)
         { s->checker.pid ? s->checker.errors : -1, POLLIN, 0 },
     };
     control_poll(s, fds + 3);
-    ppoll(fds, 3 + CONTROL_FDS, &timeout, NULL);
+    /* Of no more than the limit of open files may be asked, used or not. */
+    nfds_t n = 0;
+    for (size_t i = 0; i < 3 + CONTROL_FDS; i++) {
+        if (fds[i].fd != -1) {
+            fds[n++] = fds[i];
+        }
+    }
+    if (ppoll(fds, n, &timeout, NULL) == -1 && errno != EINTR) {
+        clock_sleep(SECOND / 10);
+    }
     const int64_t now = clock_steady();
     if (now - begin > left + LATE_SECONDS * SECOND) {
         /* The machine or our whole group was stopped, and so were they. */
@@ -437,7 +446,7 @@ fail_start(struct server *s, const char *reason)
         daemon_ready(s->ready_fd, reason);
     } else {
         fprintf(stderr, "weir: %s\n", reason);
-        if (s->log) {
+        if (log_fd() != STDERR_FILENO) {
             log_error("%s", reason);
         }
     }

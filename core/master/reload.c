@@ -60,23 +60,39 @@ is_to_start_anew(const struct child *c, uint64_t digest)
            atomic_load(&c->page->state) == PAGE_STOPPED;
 }
 
+/* Room for each that is new, or none of it: pages are what a full disk refuses. */
+static enum weir_status
+prepare_children(struct server *s, const struct generation *next,
+                 struct tally *tally, struct weir_err *err)
+{
+    struct child *c;
+
+    for (size_t i = 0; i < next->npipelines; i++) {
+        const struct generation_pipeline *p = &next->pipelines[i];
+        for (size_t k = 0; k <= p->nsinks; k++) {
+            const char *sink = k ? p->sinks[k - 1].name : NULL;
+            if (find_child(s, p->name, sink)) {
+                continue;
+            }
+            const enum weir_status st = add_child(s, p->name, sink, &c, err);
+            if (st != WEIR_OK) {
+                return st; /* who is not wanted is forgotten */
+            }
+            pause_look(s, c);
+            tally->added++;
+        }
+    }
+    return WEIR_OK;
+}
+
 /* What the new generation means for a worker that it has. */
 static void
 want(struct server *s, const char *pipeline, const char *sink,
      uint64_t digest, int64_t timeout_ms, struct tally *tally)
 {
-    struct weir_err err;
-
     struct child *c = find_child(s, pipeline, sink);
-    if (!c) {
-        if (add_child(s, pipeline, sink, &c, &err) != WEIR_OK) {
-            log_error("%s%s%s can't start: %s", pipeline, sink ? "/" : "",
-                      sink ? sink : "", err.text);
-            return;
-        }
-        pause_look(s, c);
-        tally->added++;
-    } else if (c->state == CHILD_RUNNING && is_to_start_anew(c, digest)) {
+
+    if (c->state == CHILD_RUNNING && is_to_start_anew(c, digest)) {
         tally->changed++;
         child_end(c, SIGQUIT, s->generation.drain_ms);
     } else if (c->state == CHILD_DUE || c->state == CHILD_RESTING) {
@@ -201,6 +217,9 @@ reload_apply(struct server *s, int fd, struct weir_err *err)
     if (st == WEIR_OK && !is_first) {
         st = check_change(s, &next, err);
     }
+    if (st == WEIR_OK) {
+        st = prepare_children(s, &next, &tally, err);
+    }
     if (st != WEIR_OK) {
         close(fd);
         arena_free(&a);
@@ -230,7 +249,7 @@ reload_apply(struct server *s, int fd, struct weir_err *err)
 
 /* Which reader of the page directory a sink is; slots of those that run stay
  * the same. */
-static void
+static enum weir_status
 write_slots(struct server *s, const char *pipeline)
 {
     struct arena    a = { 0 };
@@ -243,12 +262,15 @@ write_slots(struct server *s, const char *pipeline)
         }
     }
     const char *name = arena_printf(&a, "%s.sinks", pipeline);
-    if (state_put(&s->state, name, buf_view(&text), &err) != WEIR_OK) {
+    const enum weir_status st =
+        state_put(&s->state, name, buf_view(&text), &err);
+    if (st != WEIR_OK) {
         log_error("the list of sinks of %s is not up to date: %s", pipeline,
                   err.text);
     }
     buf_free(&text);
     arena_free(&a);
+    return st;
 }
 
 static unsigned
@@ -292,8 +314,10 @@ release_held(struct server *s)
         if (c->sink) {
             c->slot = free_slot(s, c->pipeline);
         }
-        write_slots(s, c->pipeline);
-        child_renew(c);
+        /* Without it the relay would keep nothing for a new sink. */
+        if (write_slots(s, c->pipeline) == WEIR_OK) {
+            child_renew(c);
+        }
     }
 }
 

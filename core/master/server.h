@@ -29,6 +29,7 @@ struct control_client {
 struct control {
     const char           *path; /* NULL: not opened yet */
     int                   fd;
+    int64_t               full_until; /* no descriptor is left until then */
     struct control_client clients[8];
 };
 

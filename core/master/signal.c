@@ -153,7 +153,8 @@ judge(const struct reload_result *result)
     return MASTER_FAILED;
 }
 
-/* The result is a file that is renamed into place: inotify says when. */
+/* The result is a file that is renamed into place, or written over where there
+ * is no room for another one: inotify says when. */
 static int
 wait_reload(const struct target *t, int changes, uint64_t serial)
 {
@@ -193,7 +194,7 @@ reload(struct target *t)
 
     const char *run = arena_printf(&t->arena, "%s/run", t->state);
     const int   changes = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (changes == -1 || inotify_add_watch(changes, run, IN_MOVED_TO) == -1) {
+    if (changes == -1 || inotify_add_watch(changes, run, IN_MOVED_TO | IN_CLOSE_WRITE) == -1) {
         fail_errno(&err, WEIR_FATAL, "inotify %s", run);
         return complain(MASTER_FAILED, err.text);
     }
@@ -213,7 +214,7 @@ status(const struct target *t)
     struct weir_err err;
 
     const enum weir_status st = status_print(t->state, &t->holder, &err);
-    if (st == WEIR_FATAL) {
+    if (st != WEIR_OK && st != WEIR_DROP) {
         return complain(MASTER_FAILED, err.text);
     }
     return st == WEIR_OK ? MASTER_OK : MASTER_FAILED;

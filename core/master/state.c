@@ -21,7 +21,7 @@
 #include "base/str.h"
 
 enum { LOCK_FILE_MAX = 8192, OLD_WORKERS_MS = 10000, PROBE_MS = 100,
-       CONFIG_MAX = 1 << 20 };
+       CONFIG_MAX = 1 << 20, RESULT_BYTES = 1024 };
 
 static void
 wake(int signal)
@@ -310,6 +310,27 @@ state_put(const struct state *s, const char *name, struct weir_str text,
     return st;
 }
 
+/* In one write() of the length that it has already, so that a full disk keeps
+ * nobody from learning how a reload ended. */
+static enum weir_status
+write_over(const struct state *s, const char *name, struct weir_str text,
+           struct weir_err *err)
+{
+    struct arena a = { 0 };
+
+    const char *path = arena_printf(&a, "%s/%s", s->run, name);
+    const int   fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    enum weir_status st = WEIR_OK;
+    if (fd == -1) {
+        st = fail_errno(err, WEIR_RETRY, "open %s", path);
+    } else {
+        st = file_pwrite(fd, path, text.data, text.len, 0, err);
+        close(fd);
+    }
+    arena_free(&a);
+    return st;
+}
+
 enum weir_status
 state_publish(const struct state *s, const struct reload_result *result,
               struct weir_err *err)
@@ -319,7 +340,13 @@ state_publish(const struct state *s, const struct reload_result *result,
     buf_printf(&text, "started %" PRIu64 "\nfinished %" PRIu64 "\nok %d\n"
                "reason %s\n", result->started, result->finished, result->ok,
                result->reason);
-    const enum weir_status st = state_put(s, "reload", buf_view(&text), err);
+    while (text.len < RESULT_BYTES) {
+        buf_byte(&text, '\n');
+    }
+    enum weir_status st = state_put(s, "reload", buf_view(&text), err);
+    if (st == WEIR_RETRY) {
+        st = write_over(s, "reload", buf_view(&text), err);
+    }
     buf_free(&text);
     return st;
 }

@@ -49,7 +49,9 @@ status_time(int64_t usec, char out[static 24])
 const char *
 status_word(enum page_state state)
 {
-    return state == PAGE_FULL ? "full" : page_state_name(state);
+    return state == PAGE_FULL      ? "full"
+           : state == PAGE_NO_ROOM ? "diskfull"
+                                   : page_state_name(state);
 }
 
 /* ---- Reading */
@@ -75,6 +77,7 @@ is_well(const struct status_worker *w)
     const enum page_state state = (enum page_state)w->page.state;
 
     return w->has_page && state != PAGE_WAITING && state != PAGE_FULL &&
+           state != PAGE_NO_ROOM &&
            state != PAGE_STOPPED && state != PAGE_PAUSED &&
            w->silent < SILENT_SECONDS;
 }
@@ -121,10 +124,21 @@ find_why(struct arena *a, const struct status_worker *w,
                             "master ends a worker that hangs and starts it "
                             "anew", why, why[0] ? "; " : "", w->silent);
     }
-    if (w->page.state == PAGE_WAITING) {
+    if (w->page.state == PAGE_WAITING || w->page.state == PAGE_NO_ROOM) {
         return arena_printf(a, "%s; it is tried again and again", why);
     }
     return why;
+}
+
+static const char *
+find_log_trouble(struct arena *a, int error)
+{
+    const char *remedy = err_remedy(error);
+
+    return error == 0 ? ""
+                      : arena_printf(a, "the log can't be written, and it goes "
+                                     "on without: %s%s%s", strerror(error),
+                                     *remedy ? ": " : "", remedy);
 }
 
 /* How far behind: what it says itself, or what the source has had since. */
@@ -152,7 +166,7 @@ read_worker(struct arena *a, const char *path, struct status_worker *w,
     struct worker_page *page;
     struct weir_err     err;
 
-    w->gtid = w->file = w->module = w->server = "";
+    w->gtid = w->file = w->module = w->server = w->log_trouble = "";
     if (page_open(path, false, &page, &err) != WEIR_OK) {
         w->why = arena_strdup(a, err.text);
         w->lag_usec = -1;
@@ -171,6 +185,7 @@ read_worker(struct arena *a, const char *path, struct status_worker *w,
                     : 0;
     find_lag(w, source);
     w->why = find_why(a, w, source, reason);
+    w->log_trouble = find_log_trouble(a, w->page.log_errno);
     w->is_well = is_well(w);
 }
 
@@ -278,6 +293,9 @@ print_worker(const struct status_worker *w, int width)
     print_position(w);
     if (w->why[0]) {
         printf("  %-*s  `- %s\n", width, "", w->why);
+    }
+    if (w->log_trouble[0]) {
+        printf("  %-*s  `- %s\n", width, "", w->log_trouble);
     }
     if (w->page.parked_tables) {
         printf("  %-*s  `- tables are parked: weirctl park list says why and "

@@ -15,6 +15,7 @@ struct status_worker {
     bool               has_page;
     const char        *gtid, *file, *module, *server;
     const char        *why;      /* what keeps it, and what to do; or "" */
+    const char        *log_trouble; /* the same of its log, which keeps nothing */
     int64_t            lag_usec; /* -1: not known yet */
     int64_t            behind;   /* a sink: bytes of the relay before it; -1: not
                                     known yet */

@@ -108,7 +108,8 @@ struct receiver {
     bool            full;
     bool            behind; /* a definition could not be proved in time: those
                                that can be done without are not asked for */
-    unsigned        bad_checksums;
+    uint64_t        bad_offset; /* of the last damaged event */
+    unsigned        bad_tries;  /* at that one */
     int64_t         heartbeat_at, retain_at; /* steady clock */
     uint64_t        retain_offset; /* or as soon as the relay reaches that */
 

@@ -241,13 +241,23 @@ feed_position(void *arg, struct weir_str gtid_set, struct weir_str file,
     return feed_flush(r, err);
 }
 
+/* By the header of the first segment, which is still to be written: where one is
+ * there, sinks may have read it, and a frame has to tell them. */
+static void
+told_by_header(struct receiver *r)
+{
+    if (relay_first(r->relay) == relay_end(r->relay)) {
+        position_told(&r->at);
+    }
+}
+
 enum weir_status
 receiver_begin(struct receiver *r, struct weir_str gtid_set,
                struct weir_str file, uint64_t offset, struct weir_err *err)
 {
     if (gtid_set.len) {
         const enum weir_status st = gtid_set_add(r->at.gtids, gtid_set, err);
-        position_told(&r->at);
+        told_by_header(r);
         if (st != WEIR_OK) {
             return weir_wrap(err, WEIR_FATAL, "the position to begin at");
         }
@@ -370,7 +380,7 @@ on_gtid_list(struct receiver *r, const struct binlog_event *ev,
     enum weir_status st = binlog_gtid_list_parse(ev, &text, err);
     if (st == WEIR_OK && text.len) {
         st = gtid_set_add(r->at.gtids, buf_view(&text), err);
-        position_told(&r->at);
+        told_by_header(r);
     }
     buf_free(&text);
     return st == WEIR_OK ? st : weir_wrap(err, WEIR_FATAL, "list of GTIDs");
@@ -535,14 +545,18 @@ move(struct receiver *r, const struct binlog_event *ev)
     }
 }
 
-/* Damaged on its way, it is right the next time; in the file, it is not. */
+/* Damaged on its way, it is right the next time; in the file, it is not.  What
+ * stands before it is right each time, so it is the place that counts. */
 static enum weir_status
 bad_event(struct receiver *r, struct weir_err *err)
 {
-    r->bad_checksums++;
+    if (r->at.offset != r->bad_offset) {
+        r->bad_offset = r->at.offset;
+        r->bad_tries = 0;
+    }
+    r->bad_tries++;
     return weir_wrap(err,
-                     r->bad_checksums < CHECKSUM_TRIES ? WEIR_RETRY
-                                                       : WEIR_FATAL,
+                     r->bad_tries < CHECKSUM_TRIES ? WEIR_RETRY : WEIR_FATAL,
                      "event behind %.*s:%llu", STR_ARG(buf_view(&r->at.file)),
                      (unsigned long long)r->at.offset);
 }
@@ -568,11 +582,7 @@ feed_binlog(void *arg, const void *event, size_t len, struct weir_err *err)
     arena_reset(&r->call);
     move(r, &ev);
     atomic_fetch_add_explicit(&r->set.page->bytes, len, memory_order_relaxed);
-    st = on_event(r, &ev, err);
-    if (st == WEIR_OK && !r->txn.open) {
-        r->bad_checksums = 0;
-    }
-    return st;
+    return on_event(r, &ev, err);
 }
 
 const struct feed_ops receiver_feed_ops = {

@@ -171,7 +171,7 @@ writer_flush(struct xa_writer *w, struct weir_err *err)
         fs.f_bavail <= fs.f_blocks / 20) {
         return weir_fail(err, WEIR_RETRY,
                          "the disk of %s has only %llu MiB left, less than "
-                         "5 %% of it: make room there", w->dir,
+                         "5 %% of it: " ERR_NO_ROOM, w->dir,
                          (unsigned long long)fs.f_bavail * fs.f_frsize >> 20);
     }
     st = file_pwrite(w->fd, w->path, w->out.data, w->out.len,

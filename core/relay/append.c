@@ -54,8 +54,9 @@ writer_sync(struct relay *r, struct weir_err *err)
         return WEIR_OK;
     }
     if (fdatasync(r->fd) == -1) {
-        return fail_errno(err, WEIR_FATAL, "what was written to the relay may "
-                          "be lost, check the disk: fdatasync %s", r->path);
+        return weir_fail(err, WEIR_FATAL, "what was written to the relay may "
+                         "be lost, check the disk: fdatasync %s: %s", r->path,
+                         strerror(errno));
     }
     r->synced = r->written;
     r->sync_usec = clock_steady();
@@ -83,13 +84,13 @@ reserve_disk(const struct relay *r, struct weir_err *err)
     if (open > (uint64_t)r->settings.size) {
         return weir_fail(err, WEIR_FATAL,
                          "the open transaction has %llu bytes so far, and the "
-                         "disk of %s has only %llu MiB left: make room there "
-                         "or set relay { max_transaction }",
+                         "disk of %s has only %llu MiB left: " ERR_NO_ROOM
+                         " or set relay { max_transaction }",
                          (unsigned long long)open, r->dir, left_mib);
     }
     return weir_fail(err, WEIR_RETRY,
                      "the disk of %s has only %llu MiB left, less than 5 %% of "
-                     "it: make room there", r->dir, left_mib);
+                     "it: " ERR_NO_ROOM, r->dir, left_mib);
 }
 
 static enum weir_status

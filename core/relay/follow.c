@@ -241,7 +241,7 @@ follower_first(struct follower *f, uint64_t *offset, struct weir_err *err)
     const uint64_t base = names.nbases ? names.bases[0] : UINT64_MAX;
     segment_names_free(&names);
     if (base >= follower_published(f)) {
-        return weir_fail(err, WEIR_RETRY, "the relay %s is empty", f->dir);
+        return weir_fail(err, WEIR_DROP, "the relay %s is empty", f->dir);
     }
     segment_path(path, f->dir, base);
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -255,7 +255,7 @@ follower_first(struct follower *f, uint64_t *offset, struct weir_err *err)
         return st;
     }
     if (base + h.len >= follower_published(f)) {
-        return weir_fail(err, WEIR_RETRY, "the relay %s is empty", f->dir);
+        return weir_fail(err, WEIR_DROP, "the relay %s is empty", f->dir);
     }
     *offset = base + h.len;
     return WEIR_OK;

@@ -22,7 +22,7 @@ void block_unref(struct block **b);
 
 struct follower;
 
-/* `slot` 0 to 63: the sink's own sleeping word.  RETRY while the relay has
+/* `slot` 0 to 63: the sink's own sleeping word.  DROP while the relay has
  * never been opened (no page yet). */
 enum weir_status follower_open(const char *dir, const char *page_path,
                                unsigned slot, struct follower **out,
@@ -31,7 +31,7 @@ void follower_close(struct follower **f);
 
 /* 0 while the source worker has not opened it since the server's start. */
 uint64_t follower_published(const struct follower *f);
-/* Of the oldest frame; RETRY if there is none yet. */
+/* Of the oldest frame; DROP if there is none yet. */
 enum weir_status follower_first(struct follower *f, uint64_t *offset,
                                 struct weir_err *err);
 

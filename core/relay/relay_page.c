@@ -27,13 +27,12 @@ page_size(int fd, const char *path, bool writer, struct weir_err *err)
         return WEIR_OK;
     }
     if (!writer) {
-        return weir_fail(err, WEIR_RETRY,
+        return weir_fail(err, WEIR_DROP,
                          "%s is being made by the source worker", path);
     }
-    if (ftruncate(fd, 2 * RELAY_PAGE_SIZE) == -1) {
-        return fail_errno(err, WEIR_RETRY, "truncate %s", path);
-    }
-    return WEIR_OK;
+    /* A hole would be a SIGBUS later where the disk is full. */
+    errno = posix_fallocate(fd, 0, 2 * RELAY_PAGE_SIZE);
+    return errno ? fail_errno(err, WEIR_RETRY, "make %s", path) : WEIR_OK;
 }
 
 static enum weir_status
@@ -67,7 +66,7 @@ relay_page_open(const char *path, bool writer, struct relay_page *out,
     const int fd = open(path, O_RDWR | O_CLOEXEC | (writer ? O_CREAT : 0),
                         0600);
     if (fd == -1 && errno == ENOENT && !writer) {
-        return weir_fail(err, WEIR_RETRY,
+        return weir_fail(err, WEIR_DROP,
                          "the source worker has not opened the relay yet "
                          "(%s isn't there)", path);
     }
@@ -79,7 +78,7 @@ relay_page_open(const char *path, bool writer, struct relay_page *out,
     if (st == WEIR_OK && !writer &&
         atomic_load(&out->shown->magic) != RELAY_PAGE_MAGIC) {
         relay_page_close(out);
-        return weir_fail(err, WEIR_RETRY,
+        return weir_fail(err, WEIR_DROP,
                          "the source worker has not opened the relay yet (%s)",
                          path);
     }

@@ -27,7 +27,7 @@ struct relay_page {
     _Atomic uint32_t        *asleep; /* RELAY_FOLLOWERS of them */
 };
 
-/* The writer makes the file if it isn't there; followers get RETRY until
+/* The writer makes the file if it isn't there; followers get DROP until
  * something was published. */
 enum weir_status relay_page_open(const char *path, bool writer,
                                  struct relay_page *out, struct weir_err *err);

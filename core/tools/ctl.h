@@ -26,6 +26,7 @@ struct ctl {
     char        **argv;
     struct holder holder;
     bool          is_running; /* a master; then `holder` says which */
+    int64_t       starting_until; /* 0: not waited for yet */
 };
 
 /* To standard error; gives the exit status back. */
@@ -60,6 +61,9 @@ int ctl_resume(struct ctl *c);
 int ctl_adopt(struct ctl *c);
 int ctl_reload(struct ctl *c);
 int ctl_version(struct ctl *c);
+/* Its worker has not found out yet where it stands, and what it put aside: waits
+ * a moment then, 10 s in all. */
+bool ctl_is_starting(struct ctl *c, const char *pipeline, const char *sink);
 /* Hands a rewind or a takeover on, and waits for its answer. */
 int ctl_hand_on(struct ctl *c, const char *pipeline, const char *sink,
                 const char *verb, const char *argument);

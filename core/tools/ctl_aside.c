@@ -421,6 +421,9 @@ hand_on(struct asked *a, const char *verb)
             return ctl_say(CTL_USAGE, "which table?  DATABASE.TABLE");
         }
         each_sink(a, find_folder);
+        while (!a->found && ctl_is_starting(c, a->pipeline, a->sink)) {
+            each_sink(a, find_folder);
+        }
         if (!a->found) {
             return ctl_say(CTL_FAILED, "%s is not parked in %s/%s", a->what,
                            a->pipeline, a->sink);

@@ -41,6 +41,7 @@ put_worker(struct buf *out, const struct status_worker *w)
                   ? status_word((enum page_state)p->state) : "unknown"));
     ctl_bool(out, "ok", w->is_well);
     ctl_text(out, "why", str_of(w->why));
+    ctl_text(out, "log_trouble", str_of(w->log_trouble));
     ctl_int(out, "pid", p->pid);
     ctl_text(out, "module", str_of(w->module));
     if (!w->sink) {
@@ -218,7 +219,7 @@ status_once(struct ctl *c)
     enum weir_status st = c->json
                               ? status_read(&c->arena, c->state, &s, &err)
                               : status_print(c->state, &c->holder, &err);
-    if (st == WEIR_FATAL) {
+    if (st != WEIR_OK && st != WEIR_DROP) {
         return ctl_say(CTL_FAILED, "%s", err.text);
     }
     if (c->json) {

@@ -21,7 +21,8 @@
 #include "base/str.h"
 #include "master/master.h"
 
-enum { ANSWER_MS = 10000, LOOK = 20000, PATIENCE = 90 * 1000000 };
+enum { ANSWER_MS = 10000, LOOK = 20000, PATIENCE = 90 * 1000000,
+       START_PATIENCE = 10 * 1000000 };
 
 /* ---- The socket */
 
@@ -186,6 +187,19 @@ ctl_resume(struct ctl *c)
 }
 
 /* ---- What the sink's worker does itself */
+
+bool
+ctl_is_starting(struct ctl *c, const char *pipeline, const char *sink)
+{
+    if (state_of(c, pipeline, sink) != PAGE_STARTING) {
+        return false;
+    }
+    if (c->starting_until == 0) {
+        c->starting_until = clock_steady() + START_PATIENCE;
+    }
+    clock_sleep(LOOK);
+    return clock_steady() < c->starting_until;
+}
 
 int
 ctl_hand_on(struct ctl *c, const char *pipeline, const char *sink,

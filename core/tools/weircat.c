@@ -118,7 +118,7 @@ print_file(struct cat *c, const char *path)
         }
     }
     printer_end(c->printer);
-    if (st == WEIR_FATAL) {
+    if (st == WEIR_FATAL || st == WEIR_RETRY) {
         say(c, true, err.text);
     }
     logfile_close(&c->file);

@@ -416,7 +416,7 @@ main(int argc, char **argv)
     const enum weir_status st =
         state_holder(&c.arena, c.state, &c.holder, &err);
     c.is_running = st == WEIR_OK;
-    if (st == WEIR_FATAL) {
+    if (st != WEIR_OK && st != WEIR_DROP) {
         return ctl_say(CTL_FAILED, "%s", err.text);
     }
     const int result = command->run(&c);

@@ -17,7 +17,7 @@
 #include "base/str.h"
 
 enum { SECOND = 1000000, BEAT = 500000, FIRST_WAIT = 100000,
-       LONGEST_WAIT = 60 * SECOND };
+       LONGEST_WAIT = 60 * SECOND, ROOM_WAIT = 2 * SECOND };
 
 static _Noreturn void
 refuse(const struct worker *w, const char *reason)
@@ -176,15 +176,19 @@ worker_stopped(const struct worker *w, const char *reason)
 bool
 worker_retry(const struct worker *w, unsigned *tries, const char *reason)
 {
-    char          nth[16];
-    const int64_t wait =
+    char    nth[16];
+    int64_t wait =
         clock_backoff(*tries, w->retry_base ? w->retry_base : FIRST_WAIT,
                       w->retry_cap ? w->retry_cap : LONGEST_WAIT);
 
+    /* Trying a disk of ours again costs nobody anything. */
+    if (strstr(reason, ERR_NO_ROOM) && wait > ROOM_WAIT) {
+        wait = ROOM_WAIT;
+    }
     ++*tries;
     atomic_fetch_add(&w->page->retries, 1);
     log_warn("%s; next try in %.1f s (%s)", reason, (double)wait / SECOND,
              str_ordinal(*tries + 1, nth));
-    page_set_state(w->page, PAGE_WAITING, reason);
+    page_set_waiting(w->page, reason);
     return worker_wait(w, wait);
 }

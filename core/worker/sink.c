@@ -30,7 +30,7 @@ show_running(struct sink_worker *s)
     if (deliver_trouble(s->d, why, sizeof why)) {
         if (strcmp(s->why, why) != 0 && !worker_stopping(&s->w)) {
             snprintf(s->why, sizeof s->why, "%s", why);
-            page_set_state(s->w.page, PAGE_WAITING, why);
+            page_set_waiting(s->w.page, why);
             s->tries += s->tries == 0; /* what comes then "goes on" */
         }
         return;

@@ -32,7 +32,9 @@ struct source_worker {
     struct relay        *relay;
     char                *dir, *relay_dir, *relay_page, *sinks_path, *xa_dir;
     uint8_t              id[IDENTITY_BYTES];
-    unsigned             tries;
+    unsigned             tries;    /* in vain, one after another */
+    int64_t              began;    /* when the last run did: steady clock */
+    uint64_t             had;      /* transactions then */
     bool                 alarmed; /* the relay is 80 % full, and that was said */
     struct buf           sinks;   /* the master's list, as read last */
 };
@@ -398,6 +400,8 @@ run(struct source_worker *s, struct weir_err *err)
 
     receiver_position(s->receiver, &gtids, &file, &offset);
     page_set_state(s->w.page, PAGE_CONNECTING, NULL);
+    s->began = clock_steady();
+    s->had = atomic_load(&s->w.page->transactions);
     enum weir_status st = s->in.module->run(s->in.self, buf_view(&gtids),
                                             file, offset, err);
     buf_free(&gtids);
@@ -457,10 +461,18 @@ stopped(struct source_worker *s, const struct weir_err *err)
     worker_stopped(&s->w, reason);
 }
 
+/* Whether it came to anything: then what ended it is a first failure.  A
+ * connection that breaks every few seconds must not wait longer each time. */
+static bool
+run_was_fine(const struct source_worker *s)
+{
+    return atomic_load(&s->w.page->transactions) != s->had ||
+           clock_steady() - s->began > RUN_IS_FINE;
+}
+
 /* True: time to end. */
 static bool
-judge(struct source_worker *s, enum weir_status st, int64_t began,
-      const struct weir_err *err)
+judge(struct source_worker *s, enum weir_status st, const struct weir_err *err)
 {
     if (worker_stopping(&s->w)) {
         return true;
@@ -473,7 +485,7 @@ judge(struct source_worker *s, enum weir_status st, int64_t began,
         return wait_for_room(s);
     }
     if (st == WEIR_RETRY) {
-        if (clock_steady() - began > RUN_IS_FINE) {
+        if (run_was_fine(s)) {
             s->tries = 0;
         }
         return worker_retry(&s->w, &s->tries, err->text);
@@ -543,11 +555,9 @@ source_main(const struct worker_args *args)
     init(&s, args);
     if (begin_with_retries(&s)) {
         enum weir_status st;
-        int64_t          began;
         do {
-            began = clock_steady();
             st = run(&s, &err);
-        } while (!judge(&s, st, began, &err));
+        } while (!judge(&s, st, &err));
     }
     instance_close(&s.in);
     if (s.relay && relay_close(&s.relay, true, &err) != WEIR_OK) {

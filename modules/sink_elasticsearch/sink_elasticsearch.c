@@ -43,6 +43,14 @@ static const struct weir_directive elastic_directives[] = {
                   .help = "what chooses the shard; without it the _id does"),
     WEIR_TEMPLATE(struct elastic_conf, pipeline,
                   .help = "ingest pipeline that documents go through"),
+    WEIR_TEMPLATE(struct elastic_conf, join,
+                  .help = "what its rows are in a join field, as in "
+                  "\"{table}\""),
+    WEIR_TEMPLATE(struct elastic_conf, parent,
+                  .help = "join: _id of a row's parent, as in "
+                  "\"{customer_id}\""),
+    WEIR_STR(struct elastic_conf, join_field, .value = "join",
+             .help = "join: the field's name"),
     WEIR_CHOICE(struct elastic_conf, action, .value = "index",
                 .names = action_names, .help = "index writes whole rows; "
                 "update writes their columns into the documents there are"),
@@ -85,6 +93,9 @@ static const struct weir_directive elastic_directives[] = {
     WEIR_MAP(struct elastic_conf, fields,
              .help = "template: fields of columns that match, as a type or "
              "JSON, as in \"*.bio=text\""),
+    WEIR_MAP(struct elastic_conf, relations,
+             .help = "template, join: who is whose parent, as in "
+             "\"customer=order,invoice\""),
     WEIR_CHOICE(struct elastic_conf, decimals, .value = "scaled_float",
                 .names = decimals_names, .help = "template: DECIMAL"),
     WEIR_CHOICE(struct elastic_conf, json, .value = "object",
@@ -142,6 +153,37 @@ check_secrets(const struct elastic_conf *c, struct weir_err *err)
 }
 
 static enum weir_status
+check_join(const struct elastic_conf *c, struct weir_err *err)
+{
+    char   glob[GLOB];
+    size_t literal = 0;
+
+    if (!c->join) {
+        return c->parent || c->relations.n
+                   ? weir_fail(err, WEIR_FATAL, "parent and relations go with "
+                               "join, as in join = \"order\"")
+                   : WEIR_OK;
+    }
+    if (weir_template_glob(c->join, NULL, glob, sizeof glob, &literal) !=
+        literal) {
+        return weir_fail(err, WEIR_FATAL, "join: names a column; it is the "
+                         "name of all rows of a table");
+    }
+    if (c->template && c->relations.n == 0) {
+        return weir_fail(err, WEIR_FATAL, "join with template = on: say who is "
+                         "whose parent, as in relations = "
+                         "{\"customer=order\"}");
+    }
+    if (c->template && weir_template_glob(c->index, NULL, glob, sizeof glob,
+                                          &literal) != literal) {
+        return weir_fail(err, WEIR_FATAL, "join with template = on: index may "
+                         "name no column, as parents and children have to be "
+                         "in one");
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status
 elastic_check(const void *conf, struct weir_err *err)
 {
     const struct elastic_conf *c = conf;
@@ -149,6 +191,9 @@ elastic_check(const void *conf, struct weir_err *err)
     size_t                     literal = 0, len;
     enum weir_status           st = check_secrets(c, err);
 
+    if (st == WEIR_OK) {
+        st = check_join(c, err);
+    }
     for (size_t i = 0; st == WEIR_OK && i < c->url.n; i++) {
         st = check_url(c->url.items[i], err);
     }
@@ -247,6 +292,18 @@ has_upper(const char *text, size_t n)
     return false;
 }
 
+static bool
+has_column(const struct weir_table *table, const char *name)
+{
+    for (uint32_t i = 0; i < table->ncolumns; i++) {
+        if (text_same(table->columns[i]->name,
+                      (struct weir_str){ name, strlen(name) })) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum weir_status
 elastic_table(void *self, const struct weir_table *table, void **slot,
               struct weir_err *err)
@@ -258,7 +315,8 @@ elastic_table(void *self, const struct weir_table *table, void **slot,
         weir_template_glob(s->conf->index, table, glob, sizeof glob, &literal);
 
     (void)slot;
-    if (!s->conf->id && table->nkey == 0) {
+    /* Without columns it is for TRUNCATE only, before any row was seen. */
+    if (!s->conf->id && table->nkey == 0 && table->ncolumns > 0) {
         return weir_fail(err, WEIR_REJECT, "%.*s.%.*s has no primary key to "
                          "make an _id of; say which columns tell its rows "
                          "apart, as in id = \"{a}-{b}\"",
@@ -270,129 +328,24 @@ elastic_table(void *self, const struct weir_table *table, void **slot,
                          "letters, which an index may not have; name it "
                          "otherwise for this table", (int)len, glob);
     }
-    for (uint32_t i = 0; s->conf->weir_seq && i < table->ncolumns; i++) {
-        if (text_same(table->columns[i]->name,
-                      (struct weir_str){ "weir_seq", 8 })) {
-            return weir_fail(err, WEIR_REJECT, "%.*s.%.*s has a column "
-                             "weir_seq of its own; say weir_seq = off",
-                             (int)table->schema.len, table->schema.data,
-                             (int)table->name.len, table->name.data);
-        }
+    if (s->conf->weir_seq && has_column(table, "weir_seq")) {
+        return weir_fail(err, WEIR_REJECT, "%.*s.%.*s has a column weir_seq of "
+                         "its own; say weir_seq = off",
+                         (int)table->schema.len, table->schema.data,
+                         (int)table->name.len, table->name.data);
+    }
+    if (s->conf->join && has_column(table, s->conf->join_field)) {
+        return weir_fail(err, WEIR_REJECT, "%.*s.%.*s has a column %s of its "
+                         "own; give the join field another name: join_field",
+                         (int)table->schema.len, table->schema.data,
+                         (int)table->name.len, table->name.data,
+                         s->conf->join_field);
     }
     return s->conf->template && table->ncolumns > 0 ? mapping_put(s, table, err)
                                                     : WEIR_OK;
 }
 
-/* ---- Names */
-
-static struct weir_str
-kept(struct sink *s, struct weir_str text)
-{
-    char *copy = weir_alloc(s->in, text.len + 1);
-
-    memcpy(copy, text.data, text.len);
-    return (struct weir_str){ copy, text.len };
-}
-
-/* The values of the table's key, with ":" between; ":" and "%" within one are
- * written %3A and %25 where there are several. */
-static enum weir_status
-key_text(struct sink *s, const struct weir_event *ev, bool of_before,
-         struct weir_str *out, struct weir_err *err)
-{
-    const struct weir_table *t = ev->table;
-    struct text             *text = &s->scratch;
-
-    text->len = 0;
-    for (uint32_t k = 0; k < t->nkey; k++) {
-        const uint32_t           c = t->key[k];
-        const struct weir_value *v =
-            of_before || !ev->after ? &ev->before[c] : &ev->after[c];
-        if (v->type == WEIR_ABSENT && ev->before) {
-            v = &ev->before[c]; /* as it was */
-        }
-        if (v->type == WEIR_ABSENT || v->type == WEIR_NULL) {
-            return weir_fail(err, WEIR_REJECT, "the row image has no column "
-                             "%.*s, which is of the key",
-                             (int)t->columns[c]->name.len,
-                             t->columns[c]->name.data);
-        }
-        const struct weir_str part = weir_text(s->in, t->columns[c], v);
-        if (t->nkey == 1) {
-            *out = part;
-            return WEIR_OK;
-        }
-        text_add(text, ":", k > 0);
-        for (size_t i = 0; i < part.len; i++) {
-            const char c1 = part.data[i];
-            text_add(text, c1 == ':' ? "%3A" : c1 == '%' ? "%25" : &c1,
-                     c1 == ':' || c1 == '%' ? 3 : 1);
-        }
-    }
-    *out = kept(s, text_view(text));
-    return text->failed ? weir_fail(err, WEIR_RETRY, "an _id: no memory")
-                        : WEIR_OK;
-}
-
-static enum weir_status
-expand_name(struct weir_batch *b, size_t i, const struct weir_template *t,
-            bool of_before, const char *what, struct weir_str *out,
-            struct weir_err *err)
-{
-    if (!t) {
-        *out = (struct weir_str){ "", 0 };
-        return WEIR_OK;
-    }
-    const enum weir_status st = weir_expand(b, i, t, of_before, out, err);
-    if (st == WEIR_OK && !text_is_utf8(*out)) {
-        return weir_fail(err, WEIR_REJECT, "%s: what its template makes of "
-                         "this row is not UTF-8", what);
-    }
-    return st;
-}
-
-enum weir_status
-names_of(struct sink *s, struct weir_batch *b, size_t i, bool of_before,
-         struct names *out, struct weir_err *err)
-{
-    const struct elastic_conf *c = s->conf;
-    char                       room[ID_BYTES];
-    struct weir_str            id;
-
-    enum weir_status st = c->id ? weir_expand(b, i, c->id, of_before, &id, err)
-                                : key_text(s, b->events[i], of_before, &id,
-                                           err);
-    if (st == WEIR_OK && id.len == 0) {
-        st = weir_fail(err, WEIR_REJECT, "the _id of this row is empty, which "
-                       "the server does not take");
-    }
-    if (st != WEIR_OK) {
-        return st;
-    }
-    const struct weir_str plain = text_id(id, room);
-    out->id = plain.data == room ? kept(s, plain) : id;
-    st = expand_name(b, i, c->index, of_before, "index", &out->index, err);
-    if (st == WEIR_OK) {
-        st = expand_name(b, i, c->routing, of_before, "routing", &out->routing,
-                         err);
-    }
-    return st == WEIR_OK ? expand_name(b, i, c->pipeline, of_before, "pipeline",
-                                       &out->pipeline, err)
-                         : st;
-}
-
 /* ---- Events */
-
-static bool
-is_whole(const struct weir_table *t, const struct weir_value *image)
-{
-    for (uint32_t i = 0; i < t->ncolumns; i++) {
-        if (image[i].type == WEIR_ABSENT) {
-            return false;
-        }
-    }
-    return true;
-}
 
 static enum weir_status
 index_row(struct sink *s, struct weir_batch *b, size_t i,
@@ -401,21 +354,16 @@ index_row(struct sink *s, struct weir_batch *b, size_t i,
     const struct weir_event *ev = b->events[i];
     struct weir_str          body;
 
-    if (!is_whole(ev->table, ev->after)) {
+    if (!is_whole(ev)) {
         return weir_fail(err, WEIR_REJECT, "the row image doesn't have all "
                          "columns, and a document made of some would lose the "
                          "others; set binlog_row_image=FULL on the source, or "
                          "action = update");
     }
-    const enum weir_status st = weir_body(b, i, s->conf->format, &body, err);
+    const enum weir_status st = document_of(s, b, i, names, &body, err);
     if (st != WEIR_OK) {
         return st;
     }
-    if (body.len < 3) {
-        return weir_fail(err, WEIR_FATAL, "format: it makes no document of a "
-                         "row; use row");
-    }
-    body.len--; /* the line's end */
     bulk_index(s, i, names, ev->seq, body);
     return WEIR_OK;
 }
@@ -433,10 +381,8 @@ update_row(struct sink *s, struct weir_batch *b, size_t i, struct weir_err *err)
     if (st == WEIR_OK) {
         st = index_row(s, b, i, &is, err);
     }
-    if (st == WEIR_OK &&
-        !(text_same(is.id, was.id) && text_same(is.index, was.index) &&
-          text_same(is.routing, was.routing))) {
-        bulk_delete(s, i, &was, ev->seq);
+    if (st == WEIR_OK && !names_same(&is, &was)) {
+        bulk_leave(s, i, &was, ev->seq);
     }
     return st;
 }

@@ -22,6 +22,8 @@ enum { JSON_OBJECT, JSON_FLATTENED };
 struct elastic_conf {
     struct weir_list            url;
     const struct weir_template *index, *id, *routing, *pipeline;
+    const struct weir_template *join, *parent;
+    const char                 *join_field;
     int64_t                     action, truncate, refresh, timeout, request;
     const char                 *user, *password, *password_file;
     const char                 *api_key_file, *token_file;
@@ -30,7 +32,7 @@ struct elastic_conf {
     const struct weir_format   *format;
     /* The index template. */
     bool            template;
-    struct weir_map fields;
+    struct weir_map fields, relations;
     int64_t         decimals, json, gc_deletes;
 };
 
@@ -43,6 +45,7 @@ struct server {
 /* Where a document is. */
 struct names {
     struct weir_str index, id, routing, pipeline;
+    struct weir_str parent; /* its _id; empty: none */
 };
 
 struct sink {
@@ -68,10 +71,20 @@ enum weir_status server_find(struct sink *s, struct weir_err *err);
 enum weir_status server_refused(struct sink *s, long code, const char *what,
                                 struct weir_err *err);
 
-/* Names of the document that row i of the batch is, or was, in. */
+/* names.c: of the document that row i of the batch is, or was, in. */
 enum weir_status names_of(struct sink *s, struct weir_batch *b, size_t i,
                           bool of_before, struct names *out,
                           struct weir_err *err);
+bool names_same(const struct names *a, const struct names *b);
+/* What row i is as a document, without weir_seq. */
+enum weir_status document_of(struct sink *s, struct weir_batch *b, size_t i,
+                             const struct names *names, struct weir_str *out,
+                             struct weir_err *err);
+/* Whether its row image has all columns. */
+bool is_whole(const struct weir_event *ev);
+/* What rows of a table are called in the join field. */
+struct weir_str join_name(struct sink *s, const struct weir_table *table,
+                          char *room, size_t size);
 
 /* merge.c: documents as they are in the server, for the rows of a batch, which
  * are written into them; `action = update`. */

@@ -13,6 +13,8 @@ enum {
     ANSWER = 65536,  /* an answer may have, */
     ANSWER_ITEM = 4096, /* and for each item */
     BIG = 1 << 20,   /* a request that a server may not have wanted to read */
+    FELLOWS = 1 << 20, /* versions that others who write fields may have added:
+                          each of their changes is one more */
 };
 
 void
@@ -63,7 +65,7 @@ add_name(struct text *t, const char *before, struct weir_str name)
 
 static struct item *
 new_item(struct sink *s, size_t event, const struct names *names,
-         const char *action, uint64_t version)
+         const char *action, uint64_t version, const char *version_type)
 {
     struct bulk *bulk = &s->bulk;
     struct text *t = &bulk->body;
@@ -88,7 +90,9 @@ new_item(struct sink *s, size_t event, const struct names *names,
     add_name(t, ",\"routing\":", names->routing);
     text_put(t, ",\"version\":");
     text_u64(t, version);
-    text_put(t, ",\"version_type\":\"external\"");
+    text_put(t, ",\"version_type\":\"");
+    text_put(t, version_type);
+    text_put(t, "\"");
     return item;
 }
 
@@ -98,7 +102,7 @@ bulk_index(struct sink *s, size_t event, const struct names *names,
 {
     struct text *t = &s->bulk.body;
     struct item *item =
-        new_item(s, event, names, "{\"index\":{", version);
+        new_item(s, event, names, "{\"index\":{", version, "external");
 
     if (!item) {
         return;
@@ -117,18 +121,32 @@ bulk_index(struct sink *s, size_t event, const struct names *names,
     item->end = t->len;
 }
 
-void
-bulk_delete(struct sink *s, size_t event, const struct names *names,
-            uint64_t version)
+static void
+add_delete(struct sink *s, size_t event, const struct names *names,
+           uint64_t version, const char *version_type)
 {
-    struct item *item =
-        new_item(s, event, names, "{\"delete\":{", version);
+    struct item *item = new_item(s, event, names, "{\"delete\":{", version,
+                                 version_type);
 
     if (item) {
         text_put(&s->bulk.body, "}}\n");
         item->is_delete = true;
         item->end = s->bulk.body.len;
     }
+}
+
+void
+bulk_delete(struct sink *s, size_t event, const struct names *names,
+            uint64_t version)
+{
+    add_delete(s, event, names, version, "external");
+}
+
+void
+bulk_leave(struct sink *s, size_t event, const struct names *names,
+           uint64_t version)
+{
+    add_delete(s, event, names, version - 1, "external_gte");
 }
 
 void
@@ -181,23 +199,19 @@ current_version(const char *reason)
     return at ? strtoull(at + sizeof words - 1, NULL, 10) : 0;
 }
 
-/* The document is as new, or newer: as after a replay.  Or somebody else has
- * written it: an event that came in while we ran can't meet a version that none
- * of ours has had. */
-static void
-meet_newer(struct answer *a, const struct item *item)
+enum weir_status
+bulk_older(struct sink *s, const struct weir_event *ev, uint64_t there,
+           struct weir_err *err)
 {
-    struct sink             *s = a->s;
-    const struct weir_event *ev = a->b->events[item->event];
-    const uint64_t           there = current_version(a->reason);
+    const uint64_t slack = s->conf->action == ACTION_UPDATE ? FELLOWS : 0;
 
     s->bulk.older++;
-    if (there <= s->largest || !ev->txn ||
+    if (there <= s->largest + slack || !ev->txn ||
         ev->txn->received_usec <= s->opened_usec) {
-        return;
+        return WEIR_OK;
     }
-    a->result = weir_fail(
-        a->err, WEIR_FATAL,
+    return weir_fail(
+        err, WEIR_FATAL,
         "%s: a document of %.*s.%.*s has version %llu, and the newest that was "
         "sent is %llu: another Weir writes there, or wrote while the clock was "
         "ahead of now; write to a new index, or remove those documents",
@@ -206,11 +220,19 @@ meet_newer(struct answer *a, const struct item *item)
         (unsigned long long)there, (unsigned long long)s->largest);
 }
 
+/* The number of open shards is the cluster's, not the row's. */
+static bool
+is_shard_limit(const struct answer *a)
+{
+    return strcmp(a->type, "validation_exception") == 0 &&
+           strstr(a->reason, "maximum") && strstr(a->reason, "shards open");
+}
+
 /* RETRY, REJECT or FATAL of an item that has an error. */
 static enum weir_status
 item_meaning(const struct answer *a)
 {
-    if (a->status == 429 || a->status >= 500 ||
+    if (a->status == 429 || a->status >= 500 || is_shard_limit(a) ||
         strcmp(a->type, "cluster_block_exception") == 0) {
         return WEIR_RETRY;
     }
@@ -219,6 +241,22 @@ item_meaning(const struct answer *a)
         return WEIR_FATAL;
     }
     return WEIR_REJECT;
+}
+
+/* What is shown of the value has no place in a log. */
+static void
+hide_value(char *reason)
+{
+    static const char *const shown[] = {
+        " Preview of field's value", " The prefix of the first immense term"
+    };
+
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+        char *at = strstr(reason, shown[i]);
+        if (at) {
+            *at = '\0';
+        }
+    }
 }
 
 static void
@@ -233,14 +271,13 @@ item_done(struct answer *a)
         return;
     }
     if (a->status == 409 && strstr(a->type, "version_conflict")) {
-        meet_newer(a, item);
+        const enum weir_status met =
+            bulk_older(s, a->b->events[item->event],
+                       current_version(a->reason), a->err);
+        a->result = met == WEIR_OK ? a->result : met;
         return;
     }
-    /* What is shown of the value has no place in a log. */
-    char *preview = strstr(a->reason, " Preview of field's value");
-    if (preview) {
-        *preview = '\0';
-    }
+    hide_value(a->reason);
     const enum weir_status st = item_meaning(a);
     snprintf(reason, sizeof reason, "%s: %ld %s: %s", http_where(&s->http),
              a->status, a->type, a->reason);

@@ -44,9 +44,19 @@ void bulk_index(struct sink *s, size_t event, const struct names *names,
                 uint64_t version, struct weir_str document);
 void bulk_delete(struct sink *s, size_t event, const struct names *names,
                  uint64_t version);
+/* Deletes what it was before that version, as the row is elsewhere now.  By
+ * another routing that may be the same shard, and then the same document, so
+ * what is written there at that version stays, or still can be. */
+void bulk_leave(struct sink *s, size_t event, const struct names *names,
+                uint64_t version);
 /* That event will not be written, for this reason. */
 void bulk_refuse(struct sink *s, size_t event, enum weir_status why,
                  const char *reason);
+/* The document is as new as that event, or newer: as after a replay.  FATAL:
+ * somebody else has written it, as an event that came in while we ran can't meet
+ * a version that none of ours has had. */
+enum weir_status bulk_older(struct sink *s, const struct weir_event *ev,
+                            uint64_t there, struct weir_err *err);
 /* Sends all; a verdict for each event that the server did not take. */
 enum weir_status bulk_send(struct sink *s, struct weir_batch *b,
                            struct weir_err *err);

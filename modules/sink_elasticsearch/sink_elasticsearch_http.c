@@ -38,6 +38,7 @@ take_body(char *data, size_t size, size_t n, void *arg)
     struct http *http = arg;
 
     if (http->reply.len + size * n > http->reply_most) {
+        http->too_long = true;
         return 0; /* curl ends it with CURLE_WRITE_ERROR */
     }
     text_add(&http->reply, data, size * n);
@@ -283,6 +284,7 @@ perform(struct http *http, const struct request *r)
         return CURLE_OUT_OF_MEMORY;
     }
     http->reply.len = 0;
+    http->too_long = false;
     http->error[0] = '\0';
     return curl_easy_perform(http->curl);
 }

@@ -26,6 +26,7 @@ struct http {
     struct text                zipped;
     struct text                reply;
     size_t                     reply_most;
+    bool                       too_long; /* the last answer was longer */
     char                       product[32]; /* X-elastic-product, if any */
     char                       error[CURL_ERROR_SIZE];
 };

@@ -225,28 +225,74 @@ add_column(struct text *t, const struct sink *s, const struct weir_column *c)
 }
 
 static void
+add_field(struct text *t, const struct sink *s, const struct weir_table *table,
+          const struct weir_column *c)
+{
+    const char *said = override(s->conf, table, c);
+
+    text_quoted(t, c->name);
+    text_put(t, ":");
+    if (said && said[0] == '{') {
+        text_put(t, said);
+    } else if (said) {
+        text_put(t, "{\"type\":");
+        text_quoted(t, (struct weir_str){ said, strlen(said) });
+        text_put(t, "}");
+    } else {
+        add_column(t, s, c);
+    }
+}
+
+/* "join":{"type":"join","relations":{"customer":["order","invoice"]}} */
+static void
+add_relations(struct text *t, const struct elastic_conf *conf)
+{
+    text_quoted(t, (struct weir_str){ conf->join_field,
+                                      strlen(conf->join_field) });
+    text_put(t, ":{\"type\":\"join\",\"relations\":{");
+    for (size_t i = 0; i < conf->relations.n; i++) {
+        const struct weir_pair *pair = &conf->relations.items[i];
+        const char             *at = pair->value;
+        text_put(t, i ? "," : "");
+        text_quoted(t, (struct weir_str){ pair->key, strlen(pair->key) });
+        text_put(t, ":[");
+        for (;;) {
+            const size_t n = strcspn(at, ",");
+            text_quoted(t, (struct weir_str){ at, n });
+            if (!at[n]) {
+                break;
+            }
+            text_put(t, ",");
+            at += n + 1;
+        }
+        text_put(t, "]");
+    }
+    text_put(t, "}}");
+}
+
+/* A table's columns, or what all tables of a join have. */
+static void
 add_properties(struct text *t, const struct sink *s,
                const struct weir_table *table)
 {
+    const char *comma = "";
+
     text_put(t, "{\"properties\":{");
-    for (uint32_t i = 0; i < table->ncolumns; i++) {
-        const struct weir_column *c = table->columns[i];
-        const char               *said = override(s->conf, table, c);
-        text_put(t, i ? "," : "");
-        text_quoted(t, c->name);
-        text_put(t, ":");
-        if (said && said[0] == '{') {
-            text_put(t, said);
-        } else if (said) {
-            text_put(t, "{\"type\":");
-            text_quoted(t, (struct weir_str){ said, strlen(said) });
-            text_put(t, "}");
-        } else {
-            add_column(t, s, c);
-        }
+    for (uint32_t i = 0; table && i < table->ncolumns; i++) {
+        text_put(t, comma);
+        add_field(t, s, table, table->columns[i]);
+        comma = ",";
     }
-    text_put(t, s->conf->weir_seq ? ",\"weir_seq\":{\"type\":\"long\"}}}"
-                                  : "}}");
+    if (s->conf->weir_seq) {
+        text_put(t, comma);
+        text_put(t, "\"weir_seq\":{\"type\":\"long\"}");
+        comma = ",";
+    }
+    if (s->conf->join) {
+        text_put(t, comma);
+        add_relations(t, s->conf);
+    }
+    text_put(t, "}}");
 }
 
 /* ---- Put there */
@@ -287,13 +333,22 @@ add_escaped(struct text *t, const char *text, size_t n)
     }
 }
 
-/* "weir-shop-search-shop-users": of the sink and the table. */
+/* "weir-shop-search-shop-users": of the sink and the table; "weir-join-shop" of
+ * an index that tables share, the same whichever sink makes it: a server takes
+ * but one template for an index. */
 static void
-template_path(struct text *t, struct sink *s, const struct weir_table *table)
+template_path(struct text *t, struct sink *s, const struct weir_table *table,
+              struct weir_str pattern)
 {
     const char *name = weir_name(s->in);
 
     text_put(t, "/_index_template/weir-");
+    if (s->conf->join) {
+        text_put(t, "join-");
+        add_escaped(t, pattern.data, pattern.len);
+        text_add(t, "", 1);
+        return;
+    }
     for (size_t i = 0; name[i]; i++) {
         add_escaped(t, name[i] == '/' ? "-" : name + i, 1);
     }
@@ -312,7 +367,7 @@ put_template(struct sink *s, const struct weir_table *table,
     struct text path = { 0 }, body = { 0 };
     char        settings[120];
 
-    template_path(&path, s, table);
+    template_path(&path, s, table, pattern);
     snprintf(settings, sizeof settings,
              "],\"priority\":100,\"template\":{\"settings\":{"
              "\"index.gc_deletes\":\"%lldms\"},\"mappings\":",
@@ -344,6 +399,50 @@ put_fields(struct sink *s, struct weir_str pattern,
     return st;
 }
 
+/* The index of a join is made at once, so that each table's fields can be added
+ * to it before its first document comes. */
+static enum weir_status
+put_index(struct sink *s, struct weir_str name, struct weir_err *err)
+{
+    struct text path = { 0 };
+    long        code = 0;
+
+    text_put(&path, "/");
+    add_escaped(&path, name.data, name.len);
+    text_add(&path, "", 1);
+    const struct request r = {
+        .method = "PUT", .path = path.data, .reply_most = ANSWER
+    };
+    enum weir_status st =
+        path.failed ? weir_fail(err, WEIR_RETRY, "the path of an index: no "
+                                "memory")
+                    : http_ask(&s->http, &r, &code, err);
+    text_free(&path);
+    if (st != WEIR_OK || code == 200) {
+        return st;
+    }
+    st = server_refused(s, code, "to make the index", err);
+    return strstr(err->text, "resource_already_exists_exception") ? WEIR_OK
+                                                                  : st;
+}
+
+/* The template of an index that tables share, that index, and the fields of
+ * this table in it. */
+static enum weir_status
+put_join(struct sink *s, const struct weir_table *table, struct weir_str index,
+         struct text *properties, struct weir_err *err)
+{
+    add_properties(properties, s, NULL);
+    enum weir_status st = put_template(s, table, index, properties, err);
+
+    if (st == WEIR_OK) {
+        st = put_index(s, index, err);
+    }
+    properties->len = 0;
+    add_properties(properties, s, table);
+    return st == WEIR_OK ? put_fields(s, index, properties, err) : st;
+}
+
 enum weir_status
 mapping_put(struct sink *s, const struct weir_table *table,
             struct weir_err *err)
@@ -363,10 +462,14 @@ mapping_put(struct sink *s, const struct weir_table *table,
     if (st != WEIR_OK) {
         return st;
     }
-    add_properties(&properties, s, table);
-    st = put_template(s, table, pattern, &properties, err);
-    if (st == WEIR_OK) {
-        st = put_fields(s, pattern, &properties, err);
+    if (s->conf->join) {
+        st = put_join(s, table, pattern, &properties, err);
+    } else {
+        add_properties(&properties, s, table);
+        st = put_template(s, table, pattern, &properties, err);
+        if (st == WEIR_OK) {
+            st = put_fields(s, pattern, &properties, err);
+        }
     }
     text_free(&properties);
     return st;

@@ -10,7 +10,12 @@
 
 #include <stdlib.h>
 
-enum { DOCS = 500, ANSWER = 1 << 28, MINUTE = 60000000 };
+enum {
+    DOCS = 500,        /* of a request, */
+    ANSWER = 1 << 26,  /* whose answer may have as many bytes; */
+    ALONE = 1 << 28,   /* that of a single one as many */
+    MINUTE = 60000000,
+};
 
 enum state { STATE_UNKNOWN, STATE_GONE, STATE_THERE };
 
@@ -210,7 +215,7 @@ read_docs(struct merge *m, struct weir_err *err)
         .method = "POST",
         .path = "/_mget",
         .body = text_view(&m->text),
-        .reply_most = ANSWER,
+        .reply_most = m->nasked > 1 ? ANSWER : ALONE,
     };
     enum weir_status st = http_ask(&s->http, &r, &code, err);
     if (st == WEIR_OK && code != 200) {
@@ -231,15 +236,23 @@ read_docs(struct merge *m, struct weir_err *err)
     return WEIR_OK;
 }
 
+/* Half as many at once where the documents are large. */
 static enum weir_status
 read_all(struct merge *m, struct weir_err *err)
 {
     enum weir_status st = WEIR_OK;
+    size_t           most = DOCS;
 
-    for (size_t i = 0; st == WEIR_OK && i < m->nwanted; i += DOCS) {
+    for (size_t i = 0; st == WEIR_OK && i < m->nwanted;) {
         m->asked = m->wanted + i;
-        m->nasked = m->nwanted - i < DOCS ? m->nwanted - i : DOCS;
+        m->nasked = m->nwanted - i < most ? m->nwanted - i : most;
         st = read_docs(m, err);
+        if (st == WEIR_RETRY && m->s->http.too_long && m->nasked > 1) {
+            most = m->nasked / 2;
+            st = WEIR_OK;
+            continue;
+        }
+        i += m->nasked;
     }
     return st;
 }
@@ -293,17 +306,6 @@ merged(struct merge *m, struct weir_str old, struct weir_str row)
     return t->failed ? (struct weir_str){ "", 0 } : copied(m, t->data, t->len);
 }
 
-static bool
-is_whole(const struct weir_event *ev)
-{
-    for (uint32_t i = 0; i < ev->table->ncolumns; i++) {
-        if (ev->after[i].type == WEIR_ABSENT) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* A document is never made of a part of a row.  It is not there in a replay, as
  * it will be deleted further on; or it never was. */
 static void
@@ -344,19 +346,15 @@ write_row(struct merge *m, size_t i, struct weir_err *err)
         say_missing(m->s, ev);
         return WEIR_OK;
     }
-    const enum weir_status st =
-        weir_body(m->b, i, m->s->conf->format, &row, err);
+    const enum weir_status st = document_of(m->s, m->b, i, &e->names, &row,
+                                            err);
     if (st != WEIR_OK) {
         return st;
     }
-    row.len -= row.len > 0; /* the line's end */
     e->source = e->state == STATE_THERE ? merged(m, e->source, row) : row;
     e->state = STATE_THERE;
-    if (m->text.failed || row.len < 2) {
-        return weir_fail(err, row.len < 2 ? WEIR_FATAL : WEIR_RETRY,
-                         row.len < 2 ? "format: it makes no document of a row; "
-                                       "use row"
-                                     : "a document: no memory");
+    if (m->text.failed) {
+        return weir_fail(err, WEIR_RETRY, "a document: no memory");
     }
     bulk_index(m->s, i, &e->names, ev->seq, e->source);
     return WEIR_OK;
@@ -369,12 +367,12 @@ write_event(struct merge *m, size_t i, struct weir_err *err)
     enum weir_status         st = WEIR_OK;
 
     if (m->is[i] && m->is[i]->version >= ev->seq) {
-        m->s->bulk.older++; /* it is in there already */
+        st = bulk_older(m->s, ev, m->is[i]->version, err);
     } else if (m->is[i]) {
         st = write_row(m, i, err);
     }
     if (st == WEIR_OK && m->was[i] && m->was[i] != m->is[i]) {
-        bulk_delete(m->s, i, &m->was[i]->names, ev->seq);
+        bulk_leave(m->s, i, &m->was[i]->names, ev->seq);
         if (m->was[i]->version < ev->seq) {
             m->was[i]->state = STATE_GONE;
         }

@@ -17,6 +17,7 @@ struct sweep {
     struct sink *s;
     uint64_t     below;
     struct text  path, scroll;
+    struct text  query; /* all documents, or those of a join's name */
     struct text  id, index, routing; /* of the hit that is being read */
     uint64_t     version;
     size_t       hits;
@@ -126,8 +127,7 @@ next_hits(struct sweep *w, bool first, struct weir_err *err)
     enum weir_status st;
 
     if (first) {
-        st = ask(w, "POST", w->path.data,
-                 (struct weir_str){ "{\"sort\":[\"_doc\"]}", 17 }, "_search",
+        st = ask(w, "POST", w->path.data, text_view(&w->query), "_search",
                  err);
     } else {
         text_put(&body, "{\"scroll\":\"2m\",\"scroll_id\":");
@@ -163,6 +163,26 @@ end_scroll(struct sweep *w)
             &ignored);
     }
     text_free(&body);
+}
+
+/* Where tables share an index by a join field, only the documents of one. */
+static void
+make_query(struct sweep *w, const struct weir_table *table)
+{
+    const struct elastic_conf *c = w->s->conf;
+    struct text               *t = &w->query;
+    char                       name[GLOB];
+
+    text_put(t, "{\"sort\":[\"_doc\"]");
+    if (c->join) {
+        text_put(t, ",\"query\":{\"term\":{");
+        text_quoted(t, (struct weir_str){ c->join_field,
+                                          strlen(c->join_field) });
+        text_put(t, ":");
+        text_quoted(t, join_name(w->s, table, name, sizeof name));
+        text_put(t, "}}");
+    }
+    text_put(t, "}");
 }
 
 static enum weir_status
@@ -237,8 +257,9 @@ sweep_table(struct sink *s, struct weir_batch *b, uint64_t below,
     if (st != WEIR_OK) {
         return st;
     }
+    make_query(&w, ev->table);
     make_path(&w.path, index, "/_refresh?ignore_unavailable=true");
-    st = w.path.failed
+    st = w.path.failed || w.query.failed
              ? weir_fail(err, WEIR_RETRY, "the path of an index: no memory")
              : ask(&w, "POST", w.path.data, (struct weir_str){ "", 0 },
                    "_refresh", err);
@@ -250,6 +271,7 @@ sweep_table(struct sink *s, struct weir_batch *b, uint64_t below,
         end_scroll(&w);
     }
     text_free(&w.path);
+    text_free(&w.query);
     text_free(&w.scroll);
     text_free(&w.id);
     text_free(&w.index);

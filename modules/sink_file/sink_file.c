@@ -98,7 +98,9 @@ open_root(struct sink *s, const char *folder, struct weir_err *err)
     s->set.root = open(s->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (s->set.root == -1 || fstat(s->set.root, &root) == -1) {
         return fail_path(err, "open root", s->root,
-                         "; make it, for the user that Weir runs as");
+                         errno == ENOENT || errno == EACCES
+                             ? "; make it, for the user that Weir runs as"
+                             : "");
     }
     if (stat(folder, &ours) == 0 && ours.st_dev == root.st_dev &&
         ours.st_ino == root.st_ino) {

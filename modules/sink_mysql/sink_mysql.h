@@ -58,8 +58,8 @@ struct target {
     struct weir_str         *columns;  /* of each column, quoted; no data: it
                                           isn't written */
     bool                    *compared; /* strict: its value before is, too */
-    bool                    *on_update; /* of each column: the target sets it
-                                           where an UPDATE does not */
+    bool                    *renewed; /* an UPDATE that doesn't say its value
+                                         gives it one there */
     uint32_t                *key, nkey; /* how a row is found; 0: by all */
     bool upsert; /* its key is its only one: ON DUPLICATE KEY hits that row */
     bool joins;  /* all of its columns compare with a column of values */
@@ -108,6 +108,7 @@ struct link {
     bool     exact_names; /* "T" and "t" are two tables */
     bool     has_bulk;    /* many rows' values bound to one INSERT */
     bool     has_values;  /* lists of rows that can be joined */
+    bool     null_is_now; /* for a TIMESTAMP NOT NULL */
     uint64_t max_packet;
 };
 
@@ -158,6 +159,8 @@ struct row { /* what becomes of one row */
     const struct target     *t;
     const struct weir_value *before, *after; /* NULL: wasn't, or isn't, there */
     bool                     upsert; /* may be there already, or be missing */
+    bool                     anew; /* inserted: what `after` leaves out is the
+                                      target's default, not what was before */
 };
 /* Where the next statement goes. */
 struct text *rows_sql(struct sink *s);

@@ -25,6 +25,7 @@ row_of_event(const struct sink *s, const struct weir_batch *b, size_t i)
         .t = t,
         .before = snapshot ? NULL : ev->before,
         .after = ev->after,
+        .anew = ev->op == WEIR_INSERT,
         .upsert = t->nkey > 0 &&
                   (snapshot || s->conf->conflict == CONFLICT_IDEMPOTENT),
     };
@@ -98,6 +99,17 @@ find_present(struct sink *s, const struct row *r, struct text *out)
     text_free(&sql);
 }
 
+/* Values may hold anything, and a reason is one line. */
+static void
+on_one_line(struct text *t)
+{
+    for (size_t i = 0; i < t->len; i++) {
+        if ((unsigned char)t->data[i] < ' ' || t->data[i] == 127) {
+            t->data[i] = ' ';
+        }
+    }
+}
+
 static enum weir_status
 refuse_missing(struct sink *s, const struct row *r, struct weir_err *err)
 {
@@ -105,6 +117,8 @@ refuse_missing(struct sink *s, const struct row *r, struct weir_err *err)
 
     row_show(s, r->t, r->before, &ours);
     find_present(s, r, &theirs);
+    on_one_line(&ours);
+    on_one_line(&theirs);
     const enum weir_status st =
         theirs.len > 0
             ? weir_fail(err, WEIR_REJECT, "%s: the row of %.*s differs: the "

@@ -193,9 +193,12 @@ touch(struct sink *s, const struct row *r, bool of_before,
     if (r->upsert && !e->row.before) {
         e->row.before = r->before; /* it may have been there after all */
     }
-    e->row.after = r->after && there && r->before
-                       ? overlay(s, r->t, e->row.after, r->after)
-                       : r->after;
+    if (r->after && there && r->before) {
+        e->row.after = overlay(s, r->t, e->row.after, r->after);
+    } else {
+        e->row.after = r->after;
+        e->row.anew = r->anew;
+    }
     return WEIR_OK;
 }
 

@@ -59,7 +59,8 @@ goes_with(const struct sink *s, const struct row *first, const struct row *r)
         if (is_compared(s, r, i) != is_compared(s, first, i) ||
             is_set(r, i) != is_set(first, i) ||
             (is_compared(s, r, i) && !is_short(&r->before[i])) ||
-            (is_set(r, i) && (!t->compared[i] || !is_short(&r->after[i])))) {
+            (is_set(r, i) && (!t->compared[i] || !is_short(&r->after[i]))) ||
+            (r->after && r->anew && t->columns[i].data && !is_set(r, i))) {
             return false;
         }
     }
@@ -175,7 +176,7 @@ add_sets(struct text *sql, const struct row *r, const bool *changes)
             continue;
         }
         any = i;
-        if (changes[i] || r->t->on_update[i]) {
+        if (changes[i] || r->t->renewed[i]) {
             text_put(sql, comma);
             add_of_target(sql, r, i);
             text_put(sql, "=");

@@ -174,17 +174,21 @@ login(struct sink *s, struct weir_err *err)
               : link_fail(s, "connect", err);
 }
 
-/* What a statement means must not go by the target's defaults.  A date that
- * the source let in is let in here too; text that doesn't fit is an error. */
+/* What a statement means must not go by the target's defaults, or by what its
+ * init_connect did.  A date that the source let in is let in here too; text that
+ * doesn't fit is an error. */
 static enum weir_status
 pin_session(struct sink *s, struct weir_err *err)
 {
     struct text *sql = &s->sql;
 
     sql->len = 0;
-    text_put(sql, "SET SESSION sql_mode = '" STRICT_MODES "', time_zone = '+00:00', autocommit = 1, "
+    text_put(sql, "SET NAMES utf8mb4, sql_mode = '" STRICT_MODES "', "
+             "time_zone = '+00:00', autocommit = 1, completion_type = 0, "
              "innodb_lock_wait_timeout = 5, unique_checks = 1, "
-             "sql_safe_updates = 0, foreign_key_checks = ");
+             "sql_safe_updates = 0, sql_big_selects = 1, "
+             "sql_select_limit = 18446744073709551615, sql_auto_is_null = 0, "
+             "foreign_key_checks = ");
     text_put(sql, s->conf->foreign_keys ? "1" : "0");
     if (!s->conf->log_bin) {
         text_put(sql, ", sql_log_bin = 0");
@@ -194,7 +198,8 @@ pin_session(struct sink *s, struct weir_err *err)
         (struct weir_str){ sql->data, sql->len }, NULL, err);
     if (st == WEIR_OK) {
         static const char level[] =
-            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, "
+            "READ WRITE";
         st = link_run(s, "isolation level",
                       (struct weir_str){ level, sizeof level - 1 }, NULL, err);
     }
@@ -205,7 +210,8 @@ static enum weir_status
 ask_limits(struct sink *s, struct weir_err *err)
 {
     static const char sql[] =
-        "SELECT @@max_allowed_packet, @@lower_case_table_names";
+        "SELECT @@max_allowed_packet, @@lower_case_table_names, "
+        "@@explicit_defaults_for_timestamp";
     struct result     r;
 
     const enum weir_status st =
@@ -217,6 +223,7 @@ ask_limits(struct sink *s, struct weir_err *err)
             s->link.max_packet = 65536;
         }
         s->link.exact_names = result_u64(&r, 1) == 0;
+        s->link.null_is_now = result_u64(&r, 2) == 0;
         result_free(&r);
     }
     return st;

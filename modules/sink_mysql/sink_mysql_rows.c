@@ -47,7 +47,7 @@ rows_alike(const struct row *a, const struct row *b)
 bool
 row_is_whole(const struct row *r)
 {
-    for (size_t i = 0; i < r->t->table->ncolumns; i++) {
+    for (size_t i = 0; !r->anew && i < r->t->table->ncolumns; i++) {
         if (r->t->columns[i].data && r->after[i].type == WEIR_ABSENT) {
             return false;
         }
@@ -245,9 +245,10 @@ add_upsert(struct text *sql, const struct row *r)
 {
     const char *comma = " ON DUPLICATE KEY UPDATE ";
 
+    /* VALUES() of one that is left out is its default. */
     for (size_t i = 0; i < r->t->table->ncolumns; i++) {
-        if (is_written(r->t, r->after, i)) {
-            const struct weir_str name = r->t->columns[i];
+        const struct weir_str name = r->t->columns[i];
+        if (name.data) {
             text_put(sql, comma);
             text_add(sql, name.data, name.len);
             text_put(sql, "=VALUES(");
@@ -375,17 +376,17 @@ bool
 row_sets(const struct sink *s, const struct row *r, size_t i)
 {
     return is_written(r->t, r->after, i) &&
-           (row_by_key_only(s, r) || !r->t->compared[i] || r->t->on_update[i] ||
+           (row_by_key_only(s, r) || !r->t->compared[i] || r->t->renewed[i] ||
             !same_value(&r->before[i], &r->after[i]));
 }
 
 static void
-add_itself(struct text *sql, const struct row *r, size_t i, const char *comma)
+add_set(struct text *sql, const char **comma, struct weir_str name)
 {
-    text_put(sql, comma);
-    text_add(sql, r->t->columns[i].data, r->t->columns[i].len);
+    text_put(sql, *comma);
+    text_add(sql, name.data, name.len);
     text_put(sql, "=");
-    text_add(sql, r->t->columns[i].data, r->t->columns[i].len);
+    *comma = ",";
 }
 
 static void
@@ -394,22 +395,23 @@ add_sets(struct sink *s, struct text *sql, const struct row *r)
     const char *comma = "";
 
     for (size_t i = 0; i < r->t->table->ncolumns; i++) {
+        const struct weir_str name = r->t->columns[i];
         if (row_sets(s, r, i)) {
-            text_put(sql, comma);
-            text_add(sql, r->t->columns[i].data, r->t->columns[i].len);
-            text_put(sql, "=");
+            add_set(sql, &comma, name);
             text_value(sql, s->in, r->t->table->columns[i], &r->after[i],
                        false);
-            comma = ",";
-        } else if (r->t->on_update[i]) { /* else the target sets it */
-            add_itself(sql, r, i, comma);
-            comma = ",";
+        } else if (name.data && r->after[i].type == WEIR_ABSENT &&
+                   (r->anew || r->t->renewed[i])) {
+            add_set(sql, &comma, name);
+            text_add(sql, r->anew ? "DEFAULT" : name.data,
+                     r->anew ? strlen("DEFAULT") : name.len);
         }
     }
     for (size_t i = 0; *comma == '\0' && i < r->t->table->ncolumns; i++) {
-        if (r->t->columns[i].data) { /* nothing changes: is it there? */
-            add_itself(sql, r, i, comma);
-            comma = ",";
+        const struct weir_str name = r->t->columns[i];
+        if (name.data) { /* nothing changes: is it there? */
+            add_set(sql, &comma, name);
+            text_add(sql, name.data, name.len);
         }
     }
 }

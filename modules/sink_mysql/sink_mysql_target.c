@@ -160,6 +160,52 @@ keep_name(struct weir_str name, struct weir_str *out)
     return !t.failed;
 }
 
+static bool
+is_in(struct weir_str text, const char *part)
+{
+    return strstr(text.data, part) != NULL; /* the library ends it by NUL */
+}
+
+static bool
+is_generated(struct weir_str extra)
+{
+    return is_in(extra, "VIRTUAL GENERATED") ||
+           is_in(extra, "STORED GENERATED") || is_in(extra, "PERSISTENT");
+}
+
+/* What the target would fill in by itself, without an error. */
+static enum weir_status
+check_filled(struct sink *s, const struct target *t, const struct result *r,
+             const struct weir_column *c, struct weir_err *err)
+{
+    const struct weir_str name = result_str(r, 0), extra = result_str(r, 1);
+    const bool not_null = result_u64(r, 3) == 1;
+
+    if (!not_null || is_generated(extra)) {
+        return WEIR_OK;
+    }
+    if (c && !(c->facets & WEIR_NOT_NULL) &&
+        (is_in(extra, "auto_increment") ||
+         (s->link.null_is_now && is_in(result_str(r, 2), "timestamp")))) {
+        return weir_fail(err, WEIR_REJECT,
+                         "%s: column %.*s of %.*s can be NULL on the source, "
+                         "and there NULL would become a value of the target's "
+                         "own: let it be NULL there, too", s->where,
+                         STR_ARG(name), STR_ARG(t->name));
+    }
+    /* An ENUM has its first member then.  Of a table that is emptied it may be
+     * that no column is known. */
+    if (!c && t->table->ncolumns > 0 && result_u64(r, 4) == 1 &&
+        !is_in(extra, "auto_increment") &&
+        !name_same(result_str(r, 2), (struct weir_str){ "enum", 4 })) {
+        return weir_fail(err, WEIR_REJECT,
+                         "%s: %.*s has a column %.*s that the source has not, "
+                         "and that is NOT NULL without a default: give it one",
+                         s->where, STR_ARG(t->name), STR_ARG(name));
+    }
+    return WEIR_OK;
+}
+
 /* What the server computes itself can't be written. */
 static enum weir_status
 take_column(struct sink *s, struct target *t, const struct result *r,
@@ -168,17 +214,18 @@ take_column(struct sink *s, struct target *t, const struct result *r,
     const struct weir_str name = result_str(r, 0), extra = result_str(r, 1);
     const size_t          i = name_column(t->table, name);
 
-    if (i == WEIR_NONE || t->columns[i].data) {
-        return WEIR_OK;
+    const enum weir_status st =
+        check_filled(s, t, r, i == WEIR_NONE ? NULL : t->table->columns[i],
+                     err);
+    if (st != WEIR_OK || i == WEIR_NONE || t->columns[i].data) {
+        return st;
     }
-    if (strstr(extra.data, "VIRTUAL GENERATED") ||
-        strstr(extra.data, "STORED GENERATED") ||
-        strstr(extra.data, "PERSISTENT")) {
+    if (is_generated(extra)) {
         t->columns[i].len = 1; /* known, and not written */
         return WEIR_OK;
     }
     t->compared[i] = can_compare(t->table->columns[i], result_str(r, 2));
-    t->on_update[i] = strstr(extra.data, "on update ") != NULL;
+    t->renewed[i] = is_in(extra, "on update");
     t->joins = t->joins && (!t->compared[i] || can_join(result_str(r, 2)));
     return keep_name(name, &t->columns[i])
                ? WEIR_OK
@@ -227,7 +274,8 @@ read_columns(struct sink *s, struct target *t, const struct place *p,
     size_t        n = 0;
 
     s->sql.len = 0;
-    text_put(&s->sql, "SELECT COLUMN_NAME, EXTRA, DATA_TYPE FROM "
+    text_put(&s->sql, "SELECT COLUMN_NAME, EXTRA, DATA_TYPE, "
+             "IS_NULLABLE = 'NO', COLUMN_DEFAULT IS NULL FROM "
              "information_schema.COLUMNS WHERE ");
     place_where(s, "", p);
     enum weir_status st = place_ask(s, &r, err);
@@ -350,11 +398,11 @@ target_new(struct sink *s, const struct weir_table *table, struct target **out,
     t->table = table;
     t->columns = calloc(n + 1, sizeof *t->columns);
     t->compared = calloc(n + 1, sizeof *t->compared);
-    t->on_update = calloc(n + 1, sizeof *t->on_update);
+    t->renewed = calloc(n + 1, sizeof *t->renewed);
     t->joins = true;
     t->key = calloc(table->nkey + 1, sizeof *t->key);
     enum weir_status st = find_place(s, table, &place, err);
-    if (st == WEIR_OK && (!t->columns || !t->compared || !t->on_update ||
+    if (st == WEIR_OK && (!t->columns || !t->compared || !t->renewed ||
                           !t->key || !name_target(t, &place))) {
         st = weir_fail(err, WEIR_RETRY, "%s: no memory", s->where);
     }
@@ -390,7 +438,7 @@ target_free(struct sink *s, struct target *t)
     }
     free(t->columns);
     free(t->compared);
-    free(t->on_update);
+    free(t->renewed);
     free(t->key);
     free((char *)t->name.data);
     free(t);

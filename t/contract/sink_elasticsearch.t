@@ -63,7 +63,7 @@ is($body, <<'EOT', 'as items with their versions');
 {"id":1,"name":"Ada"}
 {"index":{"_index":"shop-users","_id":"2","version":2,"version_type":"external"}}
 {"id":2,"name":"\"B\n\""}
-{"delete":{"_index":"shop-users","_id":"1","version":2,"version_type":"external"}}
+{"delete":{"_index":"shop-users","_id":"1","version":1,"version_type":"external_gte"}}
 {"delete":{"_index":"shop-users","_id":"2","version":3,"version_type":"external"}}
 EOT
 like($fake->requests, qr{^POST /_bulk\?filter_path=}m, 'to _bulk');
@@ -100,6 +100,10 @@ my @types = (
     [ 503, 'unavailable_shards_exception', 'primary', 'RETRY' ],
     [ 403, 'cluster_block_exception', 'read-only', 'RETRY' ],
     [ 400, 'mapper_parsing_exception', "failed. Preview of field's value: 'geheim'", 'REJECT' ],
+    [ 400, 'illegal_argument_exception', 'Document contains at least one immense term in field'
+        . " ='a'. The prefix of the first immense term is: '[geheim", 'REJECT' ],
+    [ 400, 'validation_exception', 'Validation Failed: 1: this action would add [2] total shards,'
+        . ' but this cluster currently has [1000]/[1000] maximum shards open;', 'RETRY' ],
 );
 for my $case (@types) {
     my ($status, $type, $reason, $verdict) = @$case;
@@ -145,6 +149,75 @@ for my $case ([ 1, 'OK', 'in a replay' ], [ 9e18, 'FATAL', 'of a new event' ]) {
     $h->end;
 }
 
+# ---- Documents that columns are written into
+sub updating
+{
+    my ($mget, @more) = @_;
+    $fake = fake(sub { $_[1] =~ m{^/_mget} ? $mget->($_[2]) : Fakesearch::items($_[2]) });
+    $h = host($fake, action => 'update', @more);
+    return;
+}
+my $there = '{"_id":"%d","_version":%s,"found":true,"_source":{"id":%d,"name":"x","stars":4.50}}';
+my $docs = sub {
+    my ($version) = @_;
+    return sub { return { body => '{"docs":[' . join(',',
+        map { sprintf $there, $_, $version, $_ } $_[0] =~ /"_id":"(\d+)"/g) . ']}' } };
+};
+updating($docs->(1));
+is_deeply([ outcome($h, 'seq 50 1', 'update 1 - > 1 Ada', 'update 2 a > 2 -') ], ['OK'],
+    'columns of rows');
+like($fake->requests, qr/\{"id":1,"name":"Ada","stars":4.50\}\n.*\n\{"id":2,"name":"x","stars":4.50\}/,
+    'are written into what is there');
+$h->end;
+for my $case ([ 1, 'OK', 'in a replay' ], [ 9e18, 'FATAL', 'of a new event' ]) {
+    updating($docs->('900000000'));
+    my ($said) = outcome($h, sprintf('seq 5 %.0f', $case->[0]), $rows[0]);
+    is($said, $case->[1], "update: a newer document, $case->[2]");
+    $h->end;
+}
+updating($docs->(6));
+is((outcome($h, 'seq 5 9000000000000000000', $rows[0]))[0], 'OK',
+    'update: one that others have written to since is none of another Weir');
+$h->end;
+updating(sub { ($_[0] =~ /"_id":"1".*"_id":"2"/ ? { body => ' ' x 68e6 } : $docs->(1)->($_[0])) });
+is_deeply([ outcome($h, 'seq 50 1', @rows[ 0 .. 3 ]) ], ['OK'],
+    'documents that are too large at once are read in parts') or diag $h->{reason};
+$h->end;
+for my $case ([ '{"docs":[', 'half of them' ], [ '{"docs":[]}', 'none' ], [ '[' x 100000, 'a depth' ],
+    [ '{"docs":[{"_id":"1","found":true}]}', 'no _source' ],
+    [ '{"docs":[{"_id":"1","error":{"type":"x","reason":"y"}}]}', 'an error' ]) {
+    updating(sub { { body => $case->[0] } });
+    is((outcome($h, $rows[0]))[0], 'RETRY', "_mget: $case->[1]");
+    $h->end;
+}
+
+# ---- Joins
+$fake = fake(sub { Fakesearch::items($_[2]) });
+$h = host($fake, join => 'order', parent => 'c{name}', weir_seq => 'on', join_field => 'kin');
+is_deeply([ outcome($h, 'insert 1 7', 'update 1 7 > 1 8', 'delete 1 8') ], ['OK'], 'children');
+is($fake->requests =~ s/^(?:GET|POST) .*\n//mgr, <<'EOT', 'are with their parents');
+{"index":{"_index":"shop-users","_id":"1","routing":"c7","version":1,"version_type":"external"}}
+{"id":1,"name":"7","kin":{"name":"order","parent":"c7"},"weir_seq":1}
+{"index":{"_index":"shop-users","_id":"1","routing":"c8","version":2,"version_type":"external"}}
+{"id":1,"name":"8","kin":{"name":"order","parent":"c8"},"weir_seq":2}
+{"delete":{"_index":"shop-users","_id":"1","routing":"c7","version":1,"version_type":"external_gte"}}
+{"delete":{"_index":"shop-users","_id":"1","routing":"c8","version":3,"version_type":"external"}}
+EOT
+is($h->run('insert 2 NULL', 'write 1 0 a'), 'OK', 'one without a parent');
+like("@{ $h->{lines} }", qr/verdict 0 REJECT: /, 'is refused');
+$h->end;
+$h = host($fake, join => '{table}');
+is_deeply([ outcome($h, 'insert 3 b') ], ['OK'], 'a parent');
+like($fake->requests, qr/"_id":"3","version".*\n\{"id":3,"name":"b","join":"users"\}\n/, 'says what it is');
+is($h->tell('table shop kin id id:int join:text'), 'REJECT', 'a column that is called as the field');
+$h->end;
+for my $case ([ join => '{name}' ], [ parent => '{name}' ],
+    [ join => 'a', template => 'on', index => 'all' ]) {
+    $h = host($fake, @$case);
+    is($h->tell('check'), 'FATAL', "join: @$case") or diag $h->{reason};
+    like($h->{reason}, qr/join/, 'is refused with why');
+}
+
 # ---- Whole requests
 my $limit = 300;
 $fake = fake(sub { length $_[2] > $limit ? { status => 413 } : Fakesearch::items($_[2]) });
@@ -188,6 +261,10 @@ for my $case (
     [ 'an answer cut off', sub { { body => $answer, more => 5 } } ],
     [ 'half of the JSON',  sub { { body => substr $answer, 0, 30 } } ],
     [ 'too few items',     sub { { body => '{"items":[]}' } } ],
+    [ 'a depth',           sub { { body => '{"items":' . '[' x 200000 . ']' x 200000 . '}' } } ],
+    [ 'items of no sense', sub { { body => '{"items":[[[{"status":201}]],7,"x",{"index":7}]}' } } ],
+    [ 'a status of many digits', sub { { body => '{"items":[{"index":{"status":201000000000}}]}' } } ],
+    [ 'more than there can be', sub { { body => $answer . ' ' x 200000 } } ],
     [ 'a late answer',     sub { select undef, undef, undef, 1; { body => $answer } } ],
 ) {
     $fake = fake($case->[1]);
@@ -292,6 +369,20 @@ is((outcome($h, $rows[0]))[0], 'FATAL', 'a certificate that nobody signed');
 like($h->{reason}, qr/TLS: .*; see ca_file/, 'is said');
 $h->end;
 $fake->end;
+mkdir "$dir/other";
+system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=other"
+        . " -keyout $dir/other/key.pem -out $dir/other/cert.pem >$made/out 2>&1") == 0
+    or diag 'openssl req fails';
+$fake = Fakesearch->new($dir, tls => $made, answer => sub { Fakesearch::items($_[2]) });
+$h = host($fake, ca_file => "$dir/other/cert.pem");
+is((outcome($h, $rows[0]))[0], 'FATAL', 'a certificate that another CA signed');
+$h->end;
+$fake->end;
+$fake = Fakesearch->new($dir, tls => $made, answer => sub { Fakesearch::items($_[2]) });
+$h = host($fake, ca_file => "$dir/none.pem");
+is((outcome($h, $rows[0]))[0], 'FATAL', 'a CA file that is not there') or diag $h->{reason};
+$h->end;
+$fake->end;
 $fake = Fakesearch->new($dir, tls => $made, answer => sub { Fakesearch::items($_[2]) });
 $h = host($fake, tls_verify => 'off');
 is($h->tell('open'), 'OK', 'tls_verify = off');
@@ -310,6 +401,18 @@ is($h->tell('table shop Users id id:int'), 'REJECT', 'capital letters in an inde
 is($h->run($users, 'truncate', 'write 1 0 a'), 'RETRY', 'TRUNCATE');
 like($h->{reason}, qr/not all shards answered/, 'is not done without an answer');
 $h->end;
+for my $case (
+    [ '{"hits":{"hits":[{"_version":1}]},"_scroll_id":"a"}', 'a hit without a name' ],
+    [ '{"hits":{"hits":' . '[' x 100000, 'a depth' ],
+    [ '{"_shards":{"failed":1},"hits":{"hits":[]}}', 'shards that failed' ],
+    [ '{"hits":7}', 'no hits' ],
+) {
+    my $hits = $case->[0];
+    my $bad = fake(sub { $_[1] =~ /_bulk/ ? { body => '{"items":[{}]}' } : { body => $hits } });
+    $h = host($bad);
+    is($h->run('open', $users, 'truncate', 'write 1 0 a'), 'RETRY', "TRUNCATE: $case->[1]");
+    $h->end;
+}
 $h = host($fake, index => 'all');
 is($h->run('open', $users, 'truncate', 'write 1 0 a'), 'REJECT',
     'TRUNCATE of an index that may hold other tables');
@@ -317,5 +420,11 @@ like($h->{reason}, qr/^TRUNCATE of shop\.users: its index may hold other tables/
 $h->end;
 $h = host($fake, index => 'all', truncate => 'ignore');
 is($h->run('open', $users, 'truncate', 'write 1 0 a'), 'OK', 'or ignored');
+$h->end;
+# TRUNCATE may come before any row: then only the table's name is known.
+$h = Sinkhost->new('sink_elasticsearch', $dir, url => $fake->url, index => '{table}');
+is($h->run('open', 'table shop users -'), 'OK', 'a table without columns yet');
+is($h->tell('table shop users - id:int'), 'REJECT', 'one without a key');
+like($h->{reason}, qr/has no primary key to make an _id of/, 'is refused');
 $h->end;
 done_testing();

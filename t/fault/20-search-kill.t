@@ -13,8 +13,8 @@ $db->make_weir_user;
 my $load = Weir::Load->new($db, ddl => 0, pause_ms => 2)->create_tables;
 my $weir = $t->weir(
     config => search_config($db, $search,
-        users  => 'events = 50  wait = 10ms  lanes = 2',
-        orders => 'events = 50  wait = 10ms',
+        users  => 'events = 50  wait = 10ms  lanes = 2  breaker { failures = 1000 }',
+        orders => 'events = 50  wait = 10ms  breaker { failures = 1000 }',
         relay  => 'size = 256m  segment = 1m'
     )
 )->start;

@@ -287,6 +287,14 @@ sub read_file
     return scalar readline $in;
 }
 
+# The innermost first.
+sub mounts_below
+{
+    my ($dir) = @_;
+    my @paths = map { (split ' ')[1] } split /\n/, read_file('/proc/self/mounts') // '';
+    return reverse grep { index($_, "$dir/") == 0 } @paths;
+}
+
 # Waits on the other end of a pipe for the test to end, however it ends.
 sub start_guard
 {
@@ -308,6 +316,7 @@ sub start_guard
             kill 'KILL', @left;
             sleep 0.05;
         }
+        system 'umount', '-l', $_ for mounts_below($self->{dir});
         remove_tree($self->{dir}) if !$ENV{WEIR_KEEP};
         POSIX::_exit(0);
     }

@@ -8,7 +8,7 @@ BUILD_PACKAGES="autoconf automake libtool make gcc libc6-dev pkg-config perl
     libssl-dev libcurl4-openssl-dev libyajl-dev zlib1g-dev"
 SERVER_PACKAGES="mariadb-server-core mariadb-client redis-tools"
 TEST_PACKAGES="$SERVER_PACKAGES g++ clang libclang-rt-dev llvm libcmocka-dev
-    git xz-utils binutils procps openssl curl unzip"
+    git xz-utils binutils procps openssl curl unzip sysbench"
 # What t/servers needs for those that Debian doesn't have.
 FETCH_PACKAGES="ca-certificates libaio1 libnuma1 libncurses6"
 

@@ -67,12 +67,41 @@ my ($wrong) = grep { ($weir->ctl('dead', 'show', 'cache', $_))[1] =~ /WRONGTYPE/
 ($status, $said) = $weir->ctl('dead', 'replay', 'cache', $wrong);
 is($status, 1, 'not mended: refused again');
 like($said, qr/WRONGTYPE/, 'and why');
+# One that is still refused is not in the way of the others.
+$redis->ask('SET', 't:7', 'in the way');
+$db->do('INSERT INTO shop.t VALUES (7, 7)');
+passed(105);
+$redis->ask('DEL', 't:7');
+($status, $said) = $weir->ctl('dead', 'replay', 'cache', 'all');
+is($status, 1, 'all of them, with one that is not mended');
+like($said, qr/1 taken, \d+ left.*; 1 refused again, .*WRONGTYPE/, 'says how many');
+is_deeply($redis->hash('t:7'), { i => 7, k => 7 }, 'and the one behind it is there');
 $redis->ask('DEL', 't:5');
 ($status, $said) = $weir->ctl('dead', 'replay', 'cache', $wrong);
 is($status, 0, 'mended: taken') or diag $said;
 is_deeply($redis->hash('t:5'), { i => 5, k => 5 }, 'it is there');
 ($status, $said) = $weir->ctl('dead', 'replay', 'cache', $wrong);
 is($status, 1, 'and is no dead letter any more');
+
+# A row that moved to another key since, one that is gone, one that came back.
+$redis->ask('SET', "t:$_", 'in the way') for 20, 22, 24;
+$db->do((map { "INSERT INTO shop.t VALUES ($_, $_)" } 20, 22, 24),
+    'UPDATE shop.t SET k = 21 WHERE i = 20', 'DELETE FROM shop.t WHERE i IN (22, 24)',
+    'INSERT INTO shop.t VALUES (24, 24)');
+passed(106);
+my %moved = map { $_ => 1 } @ids;
+@ids = ($weir->ctl('dead', 'list', '--json'))[1] =~ /"id":"(\d+)"/g;
+@ids = grep { !$moved{$_} } @ids;
+cmp_ok(scalar @ids, '>=', 3, 'three more letters');
+$redis->ask('DEL', $_) for 't:20', 't:22';
+for my $id (@ids) {
+    ($status, $said) = $weir->ctl('dead', 'replay', 'cache', $id);
+    like($said, qr/0 taken, 1 left where they are/, 'an older version is not sent again');
+    $weir->ctl('dead', 'discard', 'cache', $id);
+}
+is(join(' ', map { $redis->ask('EXISTS', "t:$_") } 20, 21, 22), '0 1 0',
+    'nothing comes back at the old key, or of the row that is gone');
+is_deeply($redis->hash('t:24'), { i => 24, k => 24 }, 'and what came back is as it is');
 
 # All others, by a key that is never NULL: row 4 has changed since.
 passed(102);

@@ -24,7 +24,7 @@ my %way = (
 );
 my @ways = sort keys %way;
 # MySQL from 9.6 logs what its cascades do, so that a target need not do it again.
-my $cascades = $db->isa('Weir::Mysql') ? 'foreign_keys = off' : '';
+my $cascades = $db->logs_cascades ? 'foreign_keys = off' : '';
 my $bank = Weir::Bank->new($db);
 $bank->create_tables;
 copy_definitions($db, $target, 'shop', "shop_$_") for @ways;

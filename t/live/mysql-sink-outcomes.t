@@ -3,6 +3,7 @@
 # and nothing is lost or written twice.
 use Weir;
 use Weir::Replay;
+use Time::HiRes qw(sleep);
 
 my $t      = Weir->new;
 my $db     = $t->database(cnf => 'max_allowed_packet = 64M');
@@ -36,6 +37,7 @@ my @differs = ( # by then the target is not as the source had it
 for my $server ($db, $target) {
     $server->do('CREATE DATABASE shop CHARACTER SET utf8mb4', 'CREATE TABLE shop.ledger (n INT)',
         'CREATE TABLE shop.fine (n INT PRIMARY KEY)', 'CREATE TABLE shop.parents (id INT PRIMARY KEY)',
+        'CREATE TABLE shop.pair (n INT PRIMARY KEY, a INT)', 'CREATE TABLE shop.weight (n INT)', 'CREATE TABLE shop.later (n INT PRIMARY KEY, a INT)',
         (map { "CREATE TABLE shop.$_->[0] ($_->[1])" } @refused),
         (map { "CREATE TABLE shop.$_->[0] (n INT PRIMARY KEY, a INT)" } @differs));
 }
@@ -50,7 +52,7 @@ for my $case (@refused) {
 my @tables = map { $_->[0] } @refused;
 $target->do("REVOKE ALL ON *.* FROM 'replay'\@'%'", "GRANT ALL ON weir.* TO 'replay'\@'%'",
     map { "GRANT ALL ON shop.$_ TO 'replay'\@'%'" } grep { !/no_right|no_table/ } @tables,
-    'ledger', 'fine', 'parents', map { $_->[0] } @differs);
+    'ledger', 'fine', 'parents', 'pair', 'weight', 'later', map { $_->[0] } @differs);
 $t->expect_log(qr/is parked|newer owner|is of epoch/);
 my $weir = $t->weir(config => replay_config($db, $target, $t->dir))->start;
 
@@ -102,6 +104,30 @@ my $kill = sub {
 my $other = $target->client;
 waits('a lock', sub { $other->do('BEGIN', "INSERT INTO shop.fine VALUES (@{[ $i + 1 ]})") },
     qr/Lock wait timeout/, sub { $other->do('ROLLBACK') });
+# Heavier than ours, so that it is ours which is given up.
+put('INSERT INTO shop.pair VALUES (1, 1), (2, 2)');
+wait_replayed($db, $target);
+sub wait_locked
+{
+    return wait_for('a lock wait', 20, sub {
+        sleep 0.15;    # InnoDB shows the same for as long as it is asked within 0.1 s
+        return $target->value("SELECT p.id FROM information_schema.INNODB_TRX
+        JOIN information_schema.PROCESSLIST AS p ON p.id = trx_mysql_thread_id WHERE trx_state = 'LOCK WAIT'");
+    });
+}
+for my $case ([ 'a deadlock', qr/Deadlock found/, sub { $other->do('UPDATE shop.pair SET a = 7 WHERE n = 1') } ],
+    [ 'an interruption', qr/interrupted/, sub { $target->do("KILL QUERY $_[0]") } ]) {
+    my ($what, $said, $do) = @$case;
+    my $from = $weir->log_mark;
+    $other->do('BEGIN', 'INSERT INTO shop.weight VALUES ' . join(', ', map { "($_)" } 1 .. 2000), 'UPDATE shop.pair SET a = 7 WHERE n = 2');
+    put('INSERT INTO shop.fine VALUES (' . ++$i . ')', 'UPDATE shop.pair SET a = a + 1 WHERE n = 1', 'UPDATE shop.pair SET a = a + 1 WHERE n = 2');
+    $do->(wait_locked());
+    ok(eval { $weir->wait_log(qr/shop\/copy: .*$said.*next try/, from => $from) }, "$what: tried again");
+    $other->do('ROLLBACK');
+    wait_replayed($db, $target);
+}
+is(join(' ', map { @$_ } $target->rows('SELECT a FROM shop.pair ORDER BY n')), '3 4', 'and each change is there once');
+waits('a connection that is killed', $kill, qr/gone away|Lost connection|killed|closed|[Dd]isconnected/, sub {});
 waits('read-only', sub { $target->do('SET GLOBAL read_only = 1') },
     qr/read.only/, sub { $target->do('SET GLOBAL read_only = 0') });
 waits('a wrong password', sub { $target->do("ALTER USER 'replay'\@'%' IDENTIFIED BY 'other'"); $kill->() },
@@ -118,10 +144,46 @@ waits('too many connections', sub {
 waits('a server that is stopped', sub { $target->stop }, qr/connect/, sub { $target->start });
 waits('a checkpoint that somebody took', sub { $target->do('UPDATE weir.weir_checkpoint SET owner = 7') },
     qr/somebody else took checkpoint|lost within a transaction/, sub {});
-is(join(' ', map { $_->[0] } $target->rows('SELECT n FROM shop.fine ORDER BY n')), join(' ', 0 .. $i), 'each once');
+
+# ---- A column that goes while it is written to: parked, and resumed when it is back
+
+put('INSERT INTO shop.later VALUES (1, 1)');
+wait_replayed($db, $target);
+$target->do('ALTER TABLE shop.later DROP COLUMN a');
+put('INSERT INTO shop.fine VALUES (' . ++$i . ')', 'INSERT INTO shop.later VALUES (2, 2)');
+like($weir->wait_log(qr/table shop\.later is parked/), qr/Unknown column|has no column a/, 'an unknown column: parked, and said why');
+wait_replayed($db, $target);
+$target->do('ALTER TABLE shop.later ADD a INT', 'UPDATE shop.later SET a = n');
+put('UPDATE shop.later SET a = 5 WHERE n = 1');
+my ($exit, $said) = $weir->ctl('park', 'resume', 'shop/copy', 'shop.later');
+is($exit, 0, 'resumed') or diag $said;
+wait_for('what was parked', 30, sub { join(' ', map { @$_ } $target->rows('SELECT a FROM shop.later ORDER BY n')) eq '5 2' });
+pass('and nothing of it was lost');
 
 # ---- What only a person mends
 
+sub stops
+{
+    my ($what, $set, $said, $unset, @sql) = @_;
+    my $error = $target->client->try($set);
+    return note "$what: $error" if $error ne '';
+    $kill->();
+    my $from = $weir->log_mark;
+    put('INSERT INTO shop.fine VALUES (' . ++$i . ')', @sql);
+    like($weir->wait_log(qr/shop\/copy: stopped/, from => $from), $said, "$what: stopped, and says what to set");
+    $target->do($unset);
+    $weir->reload;
+    wait_replayed($db, $target);
+    is($target->value("SELECT COUNT(*) FROM shop.fine WHERE n = $i"), 1, "$what: then written");
+    return;
+}
+$t->expect_log(qr/shop\/copy: stopped/);
+stops('a small binlog cache', 'SET GLOBAL max_binlog_cache_size = 4096', qr/raise max_binlog_cache_size/,
+    'SET GLOBAL max_binlog_cache_size = 4294967296', 'INSERT INTO shop.weight SELECT n FROM shop.fine',
+    map { "INSERT INTO shop.weight VALUES " . join(', ', map { "($_)" } 1 .. 900) } 1 .. 8);
+stops('statements in the binlog', "SET GLOBAL binlog_format = 'STATEMENT'", qr/binlog_format = ROW or MIXED/, "SET GLOBAL binlog_format = 'ROW'");
+
+is(join(' ', map { $_->[0] } $target->rows('SELECT n FROM shop.fine ORDER BY n')), join(' ', 0 .. $i), 'each once');
 $target->do('UPDATE weir.weir_checkpoint SET epoch = epoch + 1000');
 $db->do('INSERT INTO shop.fine VALUES (-1)');
 # By the sink's commit, or by the server that asked it for the checkpoint.

@@ -133,7 +133,8 @@ like($out, qr/^usage: weircat /, 'help');
 system("'$build/weircat' $quoted >/dev/full 2>$dir/err") >> 8 == 1
     or fail('a full disk: exit status');
 is(content("$dir/err"),
-    "weircat: write standard output: No space left on device\n",
+    "weircat: write standard output: No space left on device: make room on this"
+    . " machine's disk\n",
     'a full disk');
 
 # ---- Filters and formats

@@ -21,7 +21,7 @@ my $dir = tempdir('weir-fetch-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 delete @ENV{grep { /proxy$|^WEIR_/i && $_ ne 'WEIR_PREFIX' } keys %ENV};
 $ENV{HOME} = "$dir/home";
 make_path("$dir/home/.m2", "$dir/servers");
-copy("$here/$_", "$dir/servers/$_") for qw(fetch debian.sh maven.sh);
+copy("$here/$_", "$dir/servers/$_") for qw(fetch debian.sh maven.sh mirror.sh);
 chmod 0755, "$dir/servers/fetch";
 
 # ---- A server of 200 kB

@@ -27,6 +27,7 @@ extern enum weir_status (*in_describe)(void *arg, struct weir_str schema,
                                        struct weir_err *err);
 extern int64_t in_schema_wait;
 extern struct weir_list in_assumed;
+extern const char *in_gtids; /* where connect_source() says to begin */
 
 void box_up(int64_t segment);
 void box_down(void);

@@ -218,6 +218,39 @@ commit_that_fails_is_read_again(void **state)
     box_down();
 }
 
+/* A sink that has no checkpoint of its own is given nothing more as long as the
+ * one here can't be written. */
+static void
+checkpoint_that_fails_holds_what_comes(void **state)
+{
+    char why[512];
+
+    (void)state;
+    box_up(1 << 20);
+    for (uint64_t seq = 1; seq <= 3; seq++) {
+        transaction(seq, (uint32_t)seq, 1, 10);
+        assert_int_equal(feed_xid(), WEIR_OK);
+    }
+    publish();
+    struct deliverer *d = start(1, CONF_START_RELAY, false);
+    signal(SIGXFSZ, SIG_IGN);
+    limit_files(1);
+    d->saved_at = 0; /* due */
+    step(d);
+    step(d);
+    assert_string_equal(out.got, "(1) ");
+    assert_true(deliver_trouble(d, why, sizeof why));
+    assert_non_null(strstr(why, "checkpoint: write"));
+    assert_non_null(strstr(why, "nothing more is written"));
+    limit_files(RLIM_INFINITY);
+    d->saved_at = 0;
+    run_all(d);
+    assert_string_equal(out.got, "(1) (2) (3) ");
+    assert_false(deliver_trouble(d, why, sizeof why));
+    deliver_close(&d);
+    box_down();
+}
+
 /* What write() took is not kept before commit(). */
 static void
 nothing_is_stored_before_commit(void **state)
@@ -438,6 +471,32 @@ reopen(void)
     box_open();
 }
 
+/* Killed before anything was whole, and told then by the server which GTIDs the
+ * place in its file stands for: no frame has told sinks of them. */
+static void
+place_named_later_is_no_gap(void **state)
+{
+    (void)state;
+    box_up(1 << 20);
+    feed_gtid(1);
+    assert_int_equal(feed_xid(), WEIR_OK);
+    feed_gtid(2);
+    feed_map(10, "t");
+    feed_row(10, 2, 200 << 10); /* at once in the file */
+    in_gtids = "0-1-1";
+    reopen();
+    in_gtids = "";
+    relay_close(&killed, false, &in.err);
+    transaction(2, 2, 1, 10);
+    assert_int_equal(feed_xid(), WEIR_OK);
+    publish();
+    struct deliverer *d = start(10, CONF_START_RELAY, false);
+    run_all(d);
+    assert_string_equal(out.got, "(2) ");
+    deliver_close(&d);
+    box_down();
+}
+
 static unsigned
 kept_groups(void)
 {
@@ -553,6 +612,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commit_that_fails_is_read_again),
+        cmocka_unit_test(checkpoint_that_fails_holds_what_comes),
         cmocka_unit_test(nothing_is_stored_before_commit),
         cmocka_unit_test(now_is_behind_half_a_transaction),
         cmocka_unit_test(rare_rows_hold_little),
@@ -560,6 +620,7 @@ main(void)
         cmocka_unit_test(last_is_known_behind_statements),
         cmocka_unit_test(views_do_not_pile_up),
         cmocka_unit_test(transaction_without_frames_ends_a_segment),
+        cmocka_unit_test(place_named_later_is_no_gap),
         cmocka_unit_test(xa_killed_behind_its_commit),
         cmocka_unit_test(xa_commit_that_was_lost_comes_again),
         cmocka_unit_test(xa_file_that_is_damaged_stops),

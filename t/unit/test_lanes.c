@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "deliver/breaker.h"
 #include "deliver/conflict.h"
@@ -179,6 +180,28 @@ breaker_opens_probes_and_closes(void **state)
     assert_int_equal(breaker_ask(&b, 2101), 0);
 }
 
+/* Doubled up to the cap; a random half is taken away, never more. */
+static void
+back_off_stays_within_its_bounds(void **state)
+{
+    enum { BASE = 100000, CAP = 60000000 };
+
+    (void)state;
+    for (unsigned attempt = 0; attempt < 40; attempt++) {
+        const int64_t most = attempt < 10 ? (int64_t)BASE << attempt : CAP;
+        const int64_t whole = most < CAP ? most : CAP;
+        int64_t       low = INT64_MAX, high = 0;
+        for (int i = 0; i < 500; i++) {
+            const int64_t wait = clock_backoff(attempt, BASE, CAP);
+            low = wait < low ? wait : low;
+            high = wait > high ? wait : high;
+        }
+        assert_in_range(low, whole / 2, whole / 100 * 60);
+        assert_in_range(high, whole / 100 * 90, whole);
+    }
+    assert_in_range(clock_backoff(UINT32_MAX, BASE, CAP), CAP / 2, CAP);
+}
+
 int
 main(void)
 {
@@ -189,6 +212,7 @@ main(void)
         cmocka_unit_test(equal_texts_have_equal_hashes),
         cmocka_unit_test(equal_values_have_equal_hashes),
         cmocka_unit_test(breaker_opens_probes_and_closes),
+        cmocka_unit_test(back_off_stays_within_its_bounds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/str.h"
+#include "deliver/dead.h"
 #include "deliver/refuse.h"
 #include "deliver/sidelog.h"
 #include "relay/follow.h"
@@ -228,6 +229,34 @@ any_end_may_be_lost(void **state)
     drop_dir();
 }
 
+/* Part of a line, as a full disk leaves it, spoils none of the others. */
+static void
+torn_line_of_handled_counts_for_nothing(void **state)
+{
+    struct dead_list *list;
+    struct weir_err   err;
+    char              command[120];
+
+    (void)state;
+    make_dir();
+    struct sidelog *s = open_log();
+    put_all(s);
+    sidelog_close(&s);
+    struct follower   *f;
+    struct side_record r;
+    assert_int_equal(sidelog_read(dir, &f, &err), WEIR_OK);
+    for (int i = 0; sidelog_next(f, &r, &err) == WEIR_OK; i++) {
+        assert_int_equal(sidelog_set_handled(dir, r.next, &err), WEIR_OK);
+        snprintf(command, sizeof command, "printf 00000017 >> %s/handled", dir);
+        assert_int_equal(i % 3 ? 0 : system(command), 0);
+    }
+    follower_close(&f);
+    assert_int_equal(dead_list_load(dir, 0, &list, &err), WEIR_OK);
+    assert_int_equal(dead_count(list), 0);
+    dead_list_free(&list);
+    drop_dir();
+}
+
 static void
 folders_have_plain_names(void **state)
 {
@@ -253,6 +282,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_is_there_once),
         cmocka_unit_test(any_end_may_be_lost),
+        cmocka_unit_test(torn_line_of_handled_counts_for_nothing),
         cmocka_unit_test(folders_have_plain_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

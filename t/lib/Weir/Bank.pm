@@ -24,8 +24,9 @@ EOT
 
 sub new
 {
-    my ($class, $db) = @_;
-    return bless { db => $db, n => 0, accounts => 30, nodes => 1 }, $class;
+    my ($class, $db, %option) = @_;
+    return bless { db => $db, n => 0, accounts => 30, nodes => 1,
+        pause_ms => $option{pause_ms} // 0 }, $class;
 }
 
 sub create_tables { my ($self) = @_; $self->{db}->do(@tables); return $self }
@@ -144,6 +145,44 @@ sub run
     return $self;
 }
 
+# The same in a child of this process until stop().
+sub start
+{
+    my ($self) = @_;
+    pipe(my $stopped, my $stop) or die "pipe: $!\n";
+    pipe(my $done, my $write) or die "pipe: $!\n";
+    my $seed = int rand 1e9;
+    my $pid = fork // die "fork: $!\n";
+    if (!$pid) {
+        close $_ for $stop, $done, $self->{db}{test}{guard};
+        srand $seed;
+        my $set = '';
+        vec($set, fileno $stopped, 1) = 1;
+        my $ok = eval {
+            $self->{db} = $self->{db}->client;
+            $self->run(1) until select(my $ready = $set, undef, undef, $self->{pause_ms} / 1000);
+            1;
+        };
+        print STDERR "bank: $@" if !$ok;
+        syswrite $write, "$self->{n} $self->{nodes}\n" if $ok;
+        POSIX::_exit(0);
+    }
+    $self->{child} = [ $pid, $stop, $done ];
+    return $self;
+}
+
+sub stop
+{
+    my ($self) = @_;
+    my ($pid, $stop, $done) = @{ delete $self->{child} };
+    close $stop;
+    my $said = readline $done;
+    waitpid $pid, 0;
+    die "the bank failed\n" if !defined $said;
+    @$self{qw(n nodes)} = split ' ', $said;
+    return $self;
+}
+
 sub big_transaction
 {
     my ($self, $rows) = @_;
@@ -165,17 +204,18 @@ sub reader
         close $stop;
         close $read;
         close $target->{test}{guard};
-        my ($n, $wrong, $set) = (0, '', '');
-        eval {
-            my $client = $target->client;
-            vec($set, fileno $stop_read, 1) = 1;
-            until ($wrong || select(my $ready = $set, undef, undef, 0.002)) {
-                my $schema = $schemas[ $n++ % @schemas ];
-                my $sum = $client->value("SELECT IFNULL(SUM(balance), $want) FROM $schema.accounts");
-                $wrong = "$schema: $sum" if $sum != $want;
-            }
-            1;
-        } or $wrong = $@;
+        my ($n, $wrong, $set, $client) = (0, '', '');
+        vec($set, fileno $stop_read, 1) = 1;
+        until ($wrong || select(my $ready = $set, undef, undef, 0.002)) {
+            my $schema = $schemas[ $n % @schemas ];
+            my $sum = eval {    # it may be killed, and come back
+                $client //= $target->client;
+                $client->value("SELECT IFNULL(SUM(balance), $want) FROM $schema.accounts");
+            };
+            undef $client if !defined $sum;
+            $n++ if defined $sum;
+            $wrong = "$schema: $sum" if defined $sum && $sum != $want;
+        }
         syswrite $write, "$n $wrong\n";
         POSIX::_exit(0);
     }

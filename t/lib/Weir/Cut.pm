@@ -6,6 +6,7 @@ use strict;
 use warnings;
 use IO::Select;
 use IO::Socket::INET;
+use Socket qw(IPPROTO_TCP TCP_NODELAY);
 use POSIX qw(setpgid);
 
 # to: the server's port.  Writes `cuts` lines "cut" to its pipe: one for each
@@ -55,6 +56,7 @@ sub serve
                 my $client = $from->accept or next;
                 my $server = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{to})
                     or next;
+                setsockopt $_, IPPROTO_TCP, TCP_NODELAY, 1 for $client, $server;
                 @other{ $client, $server } = ([ $server, 1 ], [ $client, 0 ]);
                 $select->add($client, $server);
                 next;

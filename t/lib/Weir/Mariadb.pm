@@ -184,6 +184,9 @@ sub do    { my ($self, @sql) = @_; return $self->{client}->do(@sql) }
 sub rows  { my ($self, $sql) = @_; return $self->{client}->rows($sql) }
 sub value { my ($self, $sql) = @_; return $self->{client}->value($sql) }
 
+# What its foreign keys delete and change by themselves.
+sub logs_cascades { return 0 }
+
 # The user that Weir logs in as.
 sub make_weir_user
 {

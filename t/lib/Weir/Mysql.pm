@@ -66,5 +66,6 @@ sub sequence
 }
 
 sub columns_come_and_go { return 0 }
+sub logs_cascades { my ($self) = @_; return $self->release >= 906 }
 
 1;

@@ -8,12 +8,14 @@ use Test::More;
 our @EXPORT = qw(replay_target replay_config replay_sinks copy_definitions
     wait_replayed same_tables);
 
-# WEIR_TARGET is `mariadb` (default) or `mysql`.
+# WEIR_TARGET is `mariadb` (default), `mysql`, or a name of t/servers.
 sub replay_target
 {
     my ($t, %option) = @_;
-    my $target = ($ENV{WEIR_TARGET} // '') eq 'mysql' ? $t->mysql(%option)
-        : $t->mariadb(%option);
+    my $name = $ENV{WEIR_TARGET} // 'mariadb';
+    my $target = $name eq 'mariadb' ? $t->mariadb(%option)
+        : $name eq 'mysql' ? $t->mysql(%option)
+        : $t->fetched($name =~ /^mysql/ ? 'Weir::Mysql' : 'Weir::Fetched', server => $name, %option);
     $target->do("CREATE USER 'replay'\@'%' IDENTIFIED BY 'secret'",
         "GRANT ALL ON *.* TO 'replay'\@'%'");
     return $target;

@@ -11,6 +11,9 @@ use Weir::Lines qw(read_lines read_values);
 our @EXPORT = qw(shop_source shop_config wait_synced check_shop ledger_numbers
     ledger_path);
 
+# More than a batch that a crash cuts off a file.
+use constant TAKEN_BACK => 2 << 20;
+
 my $marks = 0;
 
 # source { ... } for a test's MariaDB.
@@ -58,12 +61,14 @@ EOT
 
 sub ledger_path { return "$_[0]/files/shop/ledger.jsonl" }
 
-# One more row in each table, and waits until each sink has it.
+# One more row in each table, and waits until each sink has it; others may be
+# writing.
 sub wait_synced
 {
     my ($db, $redis, $dir, $seconds) = @_;
     my $k = ++$marks;
     my $id = 9_000_000_000 + $k;
+    my $from = (-s ledger_path($dir) // 0) - TAKEN_BACK;
     $db->do(
         "INSERT INTO shop.users (id, name) VALUES ($id, 'mark')",
         "INSERT INTO shop.orders (number, line) VALUES ('mark', $k)",
@@ -77,17 +82,16 @@ sub wait_synced
     Weir::wait_for(
         'the ledger arrives',
         $seconds,
-        sub { last_bytes(ledger_path($dir)) =~ /"n":$k,"what":"mark"[^\n]*\n\z/ }
+        sub { bytes_from(ledger_path($dir), $from) =~ /"n":$k,"what":"mark"[^\n]*\n/ }
     );
     return;
 }
 
-sub last_bytes
+sub bytes_from
 {
-    my ($path) = @_;
+    my ($path, $from) = @_;
     open my $in, '<:raw', $path or return '';
-    my $size = -s $in;
-    seek $in, $size > 4096 ? $size - 4096 : 0, 0;
+    seek $in, $from > 0 ? $from : 0, 0;
     local $/;
     return readline($in) // '';
 }

@@ -1,0 +1,474 @@
+/* test_gather.c - what the mysql sink makes of a batch: which statements, in
+ * which order, in which packets.  The server is a list of what was sent. */
+#include "unit.h"
+
+#include "sink_mysql.h"
+
+#include <string.h>
+
+enum { NCOLUMNS = 3, MOST = 3000 };
+#define NONE INT64_MIN /* not in the image */
+
+/* ---- The server, the client library, the module's other files */
+
+static char         sent[1 << 20]; /* all statements, each with a ';' behind it */
+static size_t       nsent, npackets, largest, nanswers, answer;
+static int64_t      rows_of[MOST];
+static void        *allocated[4 * MOST];
+static size_t       nallocated;
+
+void *
+weir_alloc(struct weir_instance *in, size_t size)
+{
+    (void)in;
+    assert_true(nallocated < sizeof allocated / sizeof *allocated);
+    return allocated[nallocated++] = test_calloc(1, size);
+}
+
+struct weir_str
+weir_text(struct weir_instance *in, const struct weir_column *c,
+          const struct weir_value *v)
+{
+    (void)in;
+    (void)c;
+    (void)v;
+    return (struct weir_str){ "", 0 };
+}
+
+enum weir_status
+weir_fail(struct weir_err *err, enum weir_status why, const char *format, ...)
+{
+    (void)err;
+    (void)format;
+    return why;
+}
+
+enum weir_status
+link_fail(struct sink *s, const char *what, struct weir_err *err)
+{
+    (void)s;
+    (void)what;
+    (void)err;
+    return WEIR_RETRY;
+}
+
+/* How many rows a statement of ours names: that many it hits. */
+static int64_t
+rows_in(const char *sql, size_t len)
+{
+    int64_t n = 1;
+
+    for (size_t i = 0; i + 2 < len; i++) {
+        n += memcmp(sql + i, "),(", 3) == 0;
+        n += i + 5 < len && memcmp(sql + i, ") OR (", 6) == 0;
+    }
+    return n;
+}
+
+int
+mysql_send_query(MYSQL *m, const char *sql, unsigned long len)
+{
+    (void)m;
+    assert_true(nsent + len + 2 < sizeof sent);
+    nanswers = answer = 0;
+    for (size_t i = 0; i < len;) {
+        const char  *end = memchr(sql + i, ';', len - i);
+        const size_t n = end ? (size_t)(end - (sql + i)) : len - i;
+        assert_true(nanswers < MOST);
+        rows_of[nanswers++] = rows_in(sql + i, n);
+        memcpy(sent + nsent, sql + i, n);
+        nsent += n;
+        sent[nsent++] = ';';
+        i += n + 1;
+    }
+    sent[nsent] = '\0';
+    npackets++;
+    largest = len > largest ? len : largest;
+    return 0;
+}
+
+my_bool
+mysql_read_query_result(MYSQL *m)
+{
+    (void)m;
+    return 0;
+}
+
+my_bool
+mysql_more_results(MYSQL *m)
+{
+    (void)m;
+    return answer + 1 < nanswers;
+}
+
+int
+mysql_next_result(MYSQL *m)
+{
+    (void)m;
+    answer++;
+    return 0;
+}
+
+my_ulonglong
+mysql_affected_rows(MYSQL *m)
+{
+    (void)m;
+    return (my_ulonglong)rows_of[answer];
+}
+
+static const struct row *of_event; /* what the batch's events are */
+
+struct row
+row_of_event(const struct sink *s, const struct weir_batch *b, size_t i)
+{
+    (void)s;
+    (void)b;
+    return of_event[i];
+}
+
+/* ---- Batches */
+
+static const struct weir_column columns[NCOLUMNS] = {
+    { .name = { "id", 2 }, .type = WEIR_INT },
+    { .name = { "a", 1 }, .type = WEIR_INT },
+    { .name = { "b", 1 }, .type = WEIR_INT },
+};
+static const struct weir_column *const column_list[NCOLUMNS] = {
+    &columns[0], &columns[1], &columns[2],
+};
+static const uint32_t          key[] = { 0 };
+static const struct weir_table table = {
+    .ncolumns = NCOLUMNS, .nkey = 1, .columns = column_list, .key = key,
+};
+static struct weir_str names[NCOLUMNS] = { { "id", 2 }, { "a", 1 }, { "b", 1 } };
+static bool            compared[NCOLUMNS] = { true, true, true };
+static bool            renewed[NCOLUMNS];
+static uint32_t        target_key[] = { 0 };
+
+/* One that stands alone, another of those, and one with a second unique key. */
+static struct target t = { .name = { "t", 1 }, .id = 1, .upsert = true,
+                           .single = true, .alone = true };
+static struct target u = { .name = { "u", 1 }, .id = 2, .upsert = true,
+                           .single = true, .alone = true };
+static struct target tied = { .name = { "tied", 4 }, .id = 3, .single = true };
+
+static struct mysql_conf conf;
+static struct row        rows[MOST];
+static struct weir_value values[2 * MOST][NCOLUMNS];
+static size_t            nrows, nvalues;
+static uint64_t          packet = 1 << 20;
+
+static const struct weir_value *
+image(int64_t id, int64_t a, int64_t b)
+{
+    const int64_t      v[NCOLUMNS] = { id, a, b };
+    struct weir_value *out = values[nvalues++];
+
+    for (size_t i = 0; i < NCOLUMNS; i++) {
+        out[i].type = v[i] == NONE ? WEIR_ABSENT : WEIR_INT;
+        out[i].i = v[i];
+    }
+    return out;
+}
+
+static void
+add(const struct target *to, const struct weir_value *before,
+    const struct weir_value *after)
+{
+    rows[nrows++] = (struct row){
+        .t = to,
+        .before = before,
+        .after = after,
+        .upsert = conf.conflict == CONFLICT_IDEMPOTENT,
+        .anew = !before,
+    };
+}
+
+static enum weir_status
+write_batch(void)
+{
+    static const struct weir_event  event = { .op = WEIR_UPDATE };
+    static const struct weir_event *events[MOST];
+    struct weir_err                 err;
+    struct sink                     s = { .conf = &conf };
+    struct weir_batch               b = { .nevents = nrows, .events = events };
+    struct target *const            all[] = { &t, &u, &tied };
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        all[i]->table = &table;
+        all[i]->columns = names;
+        all[i]->compared = compared;
+        all[i]->renewed = renewed;
+        all[i]->key = target_key;
+        all[i]->nkey = 1;
+    }
+    for (size_t i = 0; i < nrows; i++) {
+        events[i] = &event;
+    }
+    of_event = rows;
+    s.link.max_packet = packet;
+    s.link.mysql = (MYSQL *)(void *)&s;
+    s.gather = gather_new();
+    assert_non_null(s.gather);
+    nsent = npackets = largest = 0;
+    sent[0] = '\0';
+    const enum weir_status st = gather_write(&s, &b, &err);
+    gather_free(s.gather);
+    script_free(&s.script);
+    while (nallocated > 0) {
+        test_free(allocated[--nallocated]);
+    }
+    nrows = nvalues = 0;
+    return st;
+}
+
+static void
+expect(const char *statements)
+{
+    assert_int_equal(write_batch(), WEIR_OK);
+    assert_string_equal(sent, statements);
+}
+
+static int
+strict(void **state)
+{
+    (void)state;
+    conf = (struct mysql_conf){ .conflict = CONFLICT_STRICT };
+    packet = 1 << 20;
+    return 0;
+}
+
+static int
+idempotent(void **state)
+{
+    (void)strict(state);
+    conf.conflict = CONFLICT_IDEMPOTENT;
+    return 0;
+}
+
+/* ---- A row that is touched many times is written once */
+
+static void
+test_touched_often(void **state)
+{
+    (void)state;
+    add(&t, NULL, image(1, 1, 1));
+    add(&t, image(1, 1, 1), image(1, 2, 1));
+    add(&t, image(1, 2, 1), image(1, 2, 3));
+    expect("INSERT INTO t (id,a,b) VALUES (1,2,3);");
+
+    add(&t, image(1, 1, 1), image(1, 2, 1));
+    add(&t, image(1, 2, 1), image(1, 3, 4));
+    expect("UPDATE t SET a=3,b=4 WHERE id = 1 AND a = 1 AND b = 1;");
+
+    add(&t, image(1, 1, 1), image(1, 2, 1));
+    add(&t, image(1, 2, 1), NULL);
+    expect("DELETE FROM t WHERE (id = 1 AND a = 1 AND b = 1);");
+
+    add(&t, NULL, image(1, 1, 1));
+    add(&t, image(1, 1, 1), NULL);
+    expect("");
+
+    add(&t, image(1, 1, 1), NULL);
+    add(&t, NULL, image(1, 1, 5));
+    expect("UPDATE t SET b=5 WHERE id = 1 AND a = 1 AND b = 1;");
+}
+
+/* MINIMAL: an UPDATE's image leaves out what stays, an INSERT's what takes its
+ * default. */
+static void
+test_left_out(void **state)
+{
+    (void)state;
+    add(&t, image(1, NONE, NONE), image(NONE, 2, NONE));
+    add(&t, image(1, NONE, NONE), image(NONE, NONE, 3));
+    expect("UPDATE t SET a=2,b=3 WHERE id = 1;");
+
+    add(&t, image(1, NONE, NONE), NULL);
+    add(&t, NULL, image(1, 5, NONE));
+    expect("UPDATE t SET a=5,b=DEFAULT WHERE id = 1;");
+
+    add(&t, NULL, image(1, NONE, NONE));
+    add(&t, image(1, NONE, NONE), image(NONE, 2, NONE));
+    expect("INSERT INTO t (id,a) VALUES (1,2);");
+
+    /* A key that changes in a row that isn't whole is for one by one. */
+    add(&t, image(1, NONE, NONE), image(2, NONE, NONE));
+    assert_int_equal(write_batch(), WEIR_REJECT);
+    assert_int_equal(nsent, 0);
+}
+
+static void
+test_renewed(void **state)
+{
+    (void)state;
+    renewed[2] = true; /* ON UPDATE CURRENT_TIMESTAMP */
+    add(&t, image(1, 1, 7), image(1, 2, 7));
+    add(&t, image(2, NONE, NONE), image(NONE, 3, NONE));
+    expect("UPDATE t SET a=2,b=7 WHERE id = 1 AND a = 1 AND b = 7;"
+           "UPDATE t SET a=3,b=b WHERE id = 2;");
+    renewed[2] = false;
+}
+
+/* ---- Order */
+
+static void
+test_keys_change_places(void **state)
+{
+    (void)state;
+    add(&t, image(1, 1, 1), image(3, 1, 1));
+    add(&t, image(2, 2, 2), image(1, 2, 2));
+    add(&t, image(3, 1, 1), image(2, 1, 1));
+    expect("UPDATE t SET a=2,b=2 WHERE id = 1 AND a = 1 AND b = 1;"
+           "UPDATE t SET a=1,b=1 WHERE id = 2 AND a = 2 AND b = 2;");
+
+    /* Room is made before it is taken: 2 goes where 1 was. */
+    add(&t, image(1, 1, 1), NULL);
+    add(&t, image(2, 2, 2), image(5, 2, 2));
+    expect("DELETE FROM t WHERE (id = 1 AND a = 1 AND b = 1) OR "
+           "(id = 2 AND a = 2 AND b = 2);INSERT INTO t (id,a,b) VALUES (5,2,2);");
+}
+
+static void
+test_kinds_and_tables(void **state)
+{
+    (void)state;
+    add(&u, NULL, image(1, 1, 1));
+    add(&t, NULL, image(1, 1, 1));
+    add(&t, image(9, 9, 9), NULL);
+    add(&u, NULL, image(2, 2, 2));
+    add(&t, image(8, 8, 8), image(8, 1, 8));
+    add(&t, NULL, image(2, 2, 2));
+    add(&t, image(7, 7, 7), NULL);
+    expect("DELETE FROM t WHERE (id = 9 AND a = 9 AND b = 9) OR "
+           "(id = 7 AND a = 7 AND b = 7);"
+           "UPDATE t SET a=1 WHERE id = 8 AND a = 8 AND b = 8;"
+           "INSERT INTO t (id,a,b) VALUES (1,1,1),(2,2,2);"
+           "INSERT INTO u (id,a,b) VALUES (1,1,1),(2,2,2);");
+}
+
+/* With another key, what is free when depends on the order: it is the source's,
+ * and each touch is written. */
+static void
+test_tied(void **state)
+{
+    (void)state;
+    add(&tied, image(1, 1, 1), image(1, 0, 1)); /* a is unique: 1 and 2 swap */
+    add(&tied, image(2, 2, 2), image(2, 1, 2));
+    add(&tied, image(1, 0, 1), image(1, 2, 1));
+    add(&tied, NULL, image(3, 3, 3));
+    add(&tied, NULL, image(4, 4, 4));
+    add(&tied, image(3, 3, 3), NULL);
+    add(&tied, NULL, image(5, 3, 3));
+    expect("UPDATE tied SET a=0 WHERE id = 1 AND a = 1 AND b = 1;"
+           "UPDATE tied SET a=1 WHERE id = 2 AND a = 2 AND b = 2;"
+           "UPDATE tied SET a=2 WHERE id = 1 AND a = 0 AND b = 1;"
+           "INSERT INTO tied (id,a,b) VALUES (3,3,3),(4,4,4);"
+           "DELETE FROM tied WHERE (id = 3 AND a = 3 AND b = 3);"
+           "INSERT INTO tied (id,a,b) VALUES (5,3,3);");
+}
+
+/* ---- What doesn't go on from what was made of the row */
+
+static void
+test_contradictions(void **state)
+{
+    (void)state;
+    add(&t, NULL, image(1, 1, 1));
+    add(&t, NULL, image(1, 2, 2));
+    assert_int_equal(write_batch(), WEIR_REJECT);
+
+    add(&t, image(1, 1, 1), NULL);
+    add(&t, image(1, 1, 1), image(1, 2, 2));
+    assert_int_equal(write_batch(), WEIR_REJECT);
+
+    add(&t, image(1, 1, 1), NULL);
+    add(&t, image(1, 1, 1), NULL);
+    assert_int_equal(write_batch(), WEIR_REJECT);
+}
+
+static void
+test_idempotent(void **state)
+{
+    (void)state;
+    add(&t, NULL, image(1, 1, 1));
+    add(&t, NULL, image(1, 2, 2));
+    add(&t, image(3, 3, 3), image(3, 4, 4));
+    add(&t, NULL, image(2, 5, NONE));
+    expect("INSERT INTO t (id,a,b) VALUES (1,2,2),(3,4,4) ON DUPLICATE KEY "
+           "UPDATE id=VALUES(id),a=VALUES(a),b=VALUES(b);"
+           "INSERT INTO t (id,a) VALUES (2,5) ON DUPLICATE KEY "
+           "UPDATE id=VALUES(id),a=VALUES(a),b=VALUES(b);");
+
+    add(&t, image(1, 1, 1), NULL);
+    add(&t, image(1, 1, 1), NULL);
+    expect("DELETE FROM t WHERE (id = 1);");
+
+    /* It may have been there: only an INSERT that is known to be of this batch
+     * makes a DELETE nothing. */
+    add(&t, NULL, image(1, 1, 1));
+    add(&t, image(1, 1, 1), NULL);
+    expect("DELETE FROM t WHERE (id = 1);");
+}
+
+/* ---- Limits */
+
+static void
+test_limits(void **state)
+{
+    (void)state;
+    for (int64_t i = 0; i < MOST; i++) {
+        add(&t, NULL, image(i, i, i));
+    }
+    assert_int_equal(write_batch(), WEIR_OK);
+    size_t nstatements = 0;
+    for (size_t i = 0; i < nsent; i++) {
+        nstatements += sent[i] == ';';
+    }
+    assert_int_equal(nstatements, 3); /* of 1000 rows each */
+
+    packet = 1024;
+    for (int64_t i = 0; i < MOST; i++) {
+        if (i % 3 == 0) {
+            add(&t, NULL, image(i, i, i));
+        } else if (i % 3 == 1) {
+            add(&u, image(i, i, i), NULL);
+        } else {
+            add(&tied, image(i, i, i), image(i, i, 0));
+        }
+    }
+    assert_int_equal(write_batch(), WEIR_OK);
+    assert_true(largest < packet);
+    assert_true(npackets > 50);
+    for (int i = 0; i < MOST; i++) { /* each of them, once */
+        char row[60];
+        if (i % 3 == 0) {
+            snprintf(row, sizeof row, "(%d,%d,%d)", i, i, i);
+        } else {
+            snprintf(row, sizeof row, "id = %d AND a = %d AND b = %d", i, i, i);
+        }
+        const char *found = strstr(sent, row);
+        assert_non_null(found);
+        found = strstr(found + 1, row);
+        assert_true(!found || (found[strlen(row)] >= '0' &&
+                               found[strlen(row)] <= '9'));
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_touched_often, strict),
+        cmocka_unit_test_setup(test_left_out, strict),
+        cmocka_unit_test_setup(test_renewed, strict),
+        cmocka_unit_test_setup(test_keys_change_places, strict),
+        cmocka_unit_test_setup(test_kinds_and_tables, strict),
+        cmocka_unit_test_setup(test_tied, strict),
+        cmocka_unit_test_setup(test_contradictions, strict),
+        cmocka_unit_test_setup(test_idempotent, idempotent),
+        cmocka_unit_test_setup(test_limits, strict),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
