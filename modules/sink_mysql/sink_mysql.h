@@ -62,6 +62,7 @@ struct target {
                                          gives it one there */
     uint32_t                *key, nkey; /* how a row is found; 0: by all */
     bool upsert; /* its key is its only one: ON DUPLICATE KEY hits that row */
+    bool joins;  /* all of its columns compare with a column of values */
     bool single; /* one of its unique keys is how rows are found */
     bool alone;  /* and nothing ties it to other rows: their order is free */
     uint32_t id; /* of this instance's targets, from 1: goes by the name, since
@@ -105,6 +106,8 @@ struct link {
     MYSQL   *mysql; /* NULL: not connected */
     bool     mariadb, in_txn;
     bool     exact_names; /* "T" and "t" are two tables */
+    bool     has_bulk;    /* many rows' values bound to one INSERT */
+    bool     has_values;  /* lists of rows that can be joined */
     bool     null_is_now; /* for a TIMESTAMP NOT NULL */
     uint64_t max_packet;
 };
@@ -159,20 +162,40 @@ struct row { /* what becomes of one row */
     bool                     anew; /* inserted: what `after` leaves out is the
                                       target's default, not what was before */
 };
+/* Where the next statement goes. */
+struct text *rows_sql(struct sink *s);
 /* Adds one statement for as many of the rows as fit: all are inserted, or all
  * are deleted.  Gives their number. */
 size_t rows_insert(struct sink *s, const struct row *rows, size_t n,
                    int64_t *hits);
 size_t rows_delete(struct sink *s, const struct row *rows, size_t n,
                    int64_t *hits);
+/* One INSERT with as many of the rows as fit, which are alike, at once behind
+ * all that was to be sent.  *written: their number; 0, if it is not worth it or
+ * the target doesn't take it.  REJECT: one of them was refused. */
+enum weir_status rows_bulk(struct sink *s, const struct row *rows, size_t n,
+                           size_t *written, struct weir_err *err);
+/* Its statement, with `?` for each value. */
+void rows_bulk_sql(struct text *sql, const struct row *r, size_t nvalues);
+/* Is that column in an INSERT of the row? */
+bool row_has(const struct row *r, size_t i);
 /* May go into one INSERT. */
 bool rows_alike(const struct row *a, const struct row *b);
 /* Is the whole row known, so that it may be inserted? */
 bool row_is_whole(const struct row *r);
 bool row_key_changed(const struct row *r);
+/* Is it found by its key whatever else it holds? */
+bool row_by_key_only(const struct sink *s, const struct row *r);
+/* Has an UPDATE to write that column? */
+bool row_sets(const struct sink *s, const struct row *r, size_t i);
 /* How many of its values only a session that isn't strict can write. */
 unsigned row_odd_enums(const struct row *r);
 void row_update(struct sink *s, const struct row *r, int64_t *hits);
+/* sink_mysql_join.c: adds one statement for as many of the rows as may go in
+ * it; all are changed, or all are deleted, none is there twice, and no key
+ * changes.  Gives their number: 0, if it is not worth it or not sure. */
+size_t rows_join(struct sink *s, const struct row *rows, size_t n,
+                 int64_t *hits);
 /* Behind an UPDATE of the row that may not have hit. */
 void row_insert_missing(struct sink *s, const struct row *r, int64_t *hits);
 /* "id=7, name='x'", for a message. */
@@ -184,8 +207,10 @@ void row_show(struct sink *s, const struct target *t,
 struct gather;
 struct gather *gather_new(void); /* NULL: no memory */
 void           gather_free(struct gather *g);
+/* *packed: may rows be joined and bound?  And, behind it, were some?  REJECT:
+ * something was refused; if some were, perhaps for that only. */
 enum weir_status gather_write(struct sink *s, struct weir_batch *b,
-                              struct weir_err *err);
+                              bool *packed, struct weir_err *err);
 struct row row_of_event(const struct sink *s, const struct weir_batch *b,
                         size_t i);
 /* OK, with verdicts for what was refused; RETRY and the like: nothing of it

@@ -342,9 +342,17 @@ batch_write(struct sink *s, struct weir_batch *b, struct weir_err *err)
     st = begun ? link_run(s, "savepoint", literal("SAVEPOINT weir"), NULL, err)
               : checkpoint_begin(s, &b->checkpoint, err);
 
+    bool packed = true;
     if (st == WEIR_OK) {
         script_clear(&s->script);
-        st = gather_write(s, b, err);
+        st = gather_write(s, b, &packed, err);
+    }
+    if (st == WEIR_REJECT && packed) {
+        packed = false;
+        st = undo(s, b, begun, err);
+        if (st == WEIR_OK) {
+            st = gather_write(s, b, &packed, err);
+        }
     }
     if (st == WEIR_REJECT) {
         st = undo(s, b, begun, err);

@@ -30,6 +30,7 @@ struct gather {
     struct row   *run; /* rows of one statement */
     size_t        run_room;
     struct text   key;
+    bool          may_pack, packed; /* this time; a statement was */
 };
 
 struct gather *
@@ -253,28 +254,57 @@ put_one(struct sink *s, const struct row *r, struct weir_err *err)
     return st;
 }
 
+/* Some of the rows, which are all inserted: bound if that goes, else as text. */
+static enum weir_status
+put_inserts(struct sink *s, const struct row *rows, size_t n, size_t *written,
+            struct weir_err *err)
+{
+    int64_t hits;
+    size_t  same = 1;
+
+    while (same < n && rows_alike(&rows[0], &rows[same])) {
+        same++;
+    }
+    *written = 0;
+    if (s->gather->may_pack) {
+        const enum weir_status st = rows_bulk(s, rows, same, written, err);
+        if (*written > 0) {
+            s->gather->packed = true;
+        }
+        if (st != WEIR_OK || *written > 0) {
+            return st;
+        }
+    }
+    *written = rows_insert(s, rows, same, &hits);
+    return script_end(s, hits, err);
+}
+
 /* A run of rows of one table and kind, as far as they go into statements. */
 static enum weir_status
 put_run(struct sink *s, const struct row *rows, size_t n, enum kind kind,
-        struct weir_err *err)
+        bool alone, struct weir_err *err)
 {
+    const bool       may_pack = alone && s->gather->may_pack;
     enum weir_status st = WEIR_OK;
 
-    for (size_t i = 0; st == WEIR_OK && i < n;) {
-        int64_t hits;
-        if (kind == KIND_DELETE) {
-            i += rows_delete(s, rows + i, n - i, &hits);
+    for (size_t i = 0, done; st == WEIR_OK && i < n; i += done) {
+        const struct row *r = &rows[i];
+        int64_t           hits;
+        if (kind == KIND_INSERT && (!r->upsert || r->t->upsert)) {
+            st = put_inserts(s, r, n - i, &done, err);
+            continue;
+        }
+        done = may_pack && kind != KIND_INSERT ? rows_join(s, r, n - i, &hits)
+                                               : 0;
+        if (done > 0) {
+            s->gather->packed = true;
             st = script_end(s, hits, err);
-        } else if (kind == KIND_INSERT &&
-                   (!rows[i].upsert || rows[i].t->upsert)) {
-            size_t same = 1;
-            while (i + same < n && rows_alike(&rows[i], &rows[i + same])) {
-                same++;
-            }
-            i += rows_insert(s, rows + i, same, &hits);
+        } else if (kind == KIND_DELETE) {
+            done = rows_delete(s, r, n - i, &hits);
             st = script_end(s, hits, err);
         } else {
-            st = put_one(s, &rows[i++], err);
+            done = 1;
+            st = put_one(s, r, err);
         }
     }
     return st;
@@ -293,7 +323,7 @@ put_fixed(struct sink *s, struct weir_err *err)
                           kind_of(&g->fixed[end]) == kind;
              end++) {
         }
-        st = put_run(s, first, end - i, kind, err);
+        st = put_run(s, first, end - i, kind, false, err);
     }
     return st;
 }
@@ -331,21 +361,18 @@ put_alone(struct sink *s, struct weir_err *err)
             g->run[n++] = g->entries[end].row;
         }
         if (first->kind != KIND_NOTHING) {
-            st = put_run(s, g->run, n, first->kind, err);
+            st = put_run(s, g->run, n, first->kind, true, err);
         }
     }
     return st;
 }
 
-enum weir_status
-gather_write(struct sink *s, struct weir_batch *b, struct weir_err *err)
+static enum weir_status
+take_all(struct sink *s, struct weir_batch *b, struct weir_err *err)
 {
     struct gather   *g = s->gather;
     enum weir_status st = WEIR_OK;
 
-    if (!make_room(g, b->nevents)) {
-        return no_memory(s, err);
-    }
     for (size_t i = 0; st == WEIR_OK && i < b->nevents; i++) {
         if (b->events[i]->op > WEIR_SNAPSHOT) {
             continue; /* a mark */
@@ -359,14 +386,27 @@ gather_write(struct sink *s, struct weir_batch *b, struct weir_err *err)
             g->fixed[g->nfixed++] = r;
         }
     }
-    if (st == WEIR_OK && g->key.failed) {
-        st = no_memory(s, err);
+    return st == WEIR_OK && g->key.failed ? no_memory(s, err) : st;
+}
+
+enum weir_status
+gather_write(struct sink *s, struct weir_batch *b, bool *packed,
+             struct weir_err *err)
+{
+    struct gather *g = s->gather;
+
+    g->may_pack = *packed;
+    g->packed = *packed = false;
+    if (!make_room(g, b->nevents)) {
+        return no_memory(s, err);
     }
+    enum weir_status st = take_all(s, b, err);
     if (st == WEIR_OK) {
         st = put_alone(s, err);
     }
     if (st == WEIR_OK) {
         st = put_fixed(s, err);
     }
+    *packed = g->packed;
     return st == WEIR_OK ? script_flush(s, err) : script_cancel(s, st, err);
 }

@@ -229,6 +229,17 @@ ask_limits(struct sink *s, struct weir_err *err)
     return st;
 }
 
+static bool
+knows_bulk(MYSQL *m)
+{
+    unsigned long extended = 0;
+
+    return mariadb_get_infov(
+               m, MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES,
+               &extended) == 0 &&
+           (extended & (MARIADB_CLIENT_STMT_BULK_OPERATIONS >> 32)) != 0;
+}
+
 static enum weir_status
 connect_link(struct sink *s, bool patient, struct weir_err *err)
 {
@@ -240,6 +251,9 @@ connect_link(struct sink *s, bool patient, struct weir_err *err)
     enum weir_status st = login(s, err);
     if (st == WEIR_OK) {
         s->link.mariadb = mariadb_connection(s->link.mysql);
+        s->link.has_bulk = s->link.mariadb && knows_bulk(s->link.mysql);
+        s->link.has_values = mysql_get_server_version(s->link.mysql) >=
+                             (s->link.mariadb ? 100300 : 80019);
         st = pin_session(s, err);
     }
     if (st == WEIR_OK) {

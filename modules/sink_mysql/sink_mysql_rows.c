@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_ROWS = 1000, MOST_ORS = 200 };
+/* Each of the rows found is compared with each OR. */
+enum { MOST_ROWS = 1000, MOST_ORS = 40, MOST_KEYS = 1000 };
 
-static struct text *
-sql_of(struct sink *s)
+struct text *
+rows_sql(struct sink *s)
 {
     struct script *sc = &s->script;
 
@@ -201,8 +202,8 @@ add_find(struct sink *s, struct text *sql, const struct target *t,
     }
 }
 
-static bool
-by_key_only(const struct sink *s, const struct row *r)
+bool
+row_by_key_only(const struct sink *s, const struct row *r)
 {
     return r->t->nkey > 0 &&
            (r->upsert || s->conf->conflict == CONFLICT_IDEMPOTENT);
@@ -258,18 +259,43 @@ add_upsert(struct text *sql, const struct row *r)
     }
 }
 
+bool
+row_has(const struct row *r, size_t i)
+{
+    return is_written(r->t, r->after, i);
+}
+
+static void
+begin_insert(struct text *sql, const struct row *r)
+{
+    text_put(sql, "INSERT INTO ");
+    text_add(sql, r->t->name.data, r->t->name.len);
+    text_put(sql, " (");
+    add_columns(sql, r);
+    text_put(sql, ") VALUES ");
+}
+
+void
+rows_bulk_sql(struct text *sql, const struct row *r, size_t nvalues)
+{
+    begin_insert(sql, r);
+    for (size_t i = 0; i < nvalues; i++) {
+        text_put(sql, i ? ",?" : "(?");
+    }
+    text_put(sql, ")");
+    if (r->upsert) {
+        add_upsert(sql, r);
+    }
+}
+
 size_t
 rows_insert(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
 {
-    struct text *sql = sql_of(s);
+    struct text *sql = rows_sql(s);
     const size_t end = sql->len + script_limit(s);
     size_t       i = 0;
 
-    text_put(sql, "INSERT INTO ");
-    text_add(sql, rows->t->name.data, rows->t->name.len);
-    text_put(sql, " (");
-    add_columns(sql, rows);
-    text_put(sql, ") VALUES ");
+    begin_insert(sql, rows);
     while (i < n && i < MOST_ROWS && (i == 0 || sql->len < end)) {
         text_put(sql, i ? ",(" : "(");
         add_values(s, sql, &rows[i++]);
@@ -282,38 +308,75 @@ rows_insert(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
     return i;
 }
 
-size_t
-rows_delete(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
+static bool
+row_by_one_key(const struct sink *s, const struct row *r)
 {
-    struct text *sql = sql_of(s);
+    return r->t->nkey == 1 && row_by_key_only(s, r) &&
+           r->t->compared[r->t->key[0]] &&
+           r->before[r->t->key[0]].type != WEIR_NULL;
+}
+
+/* `key` IN (...) is a range, which the server reads faster than as many ORs. */
+static size_t
+add_keys(struct sink *s, struct text *sql, const struct row *rows, size_t n)
+{
+    const uint32_t k = rows->t->key[0];
+    const size_t   end = sql->len + script_limit(s);
+    size_t         i = 0;
+
+    text_add(sql, rows->t->columns[k].data, rows->t->columns[k].len);
+    text_put(sql, " IN (");
+    while (i < n && i < MOST_KEYS && (i == 0 || sql->len < end) &&
+           row_by_one_key(s, &rows[i])) {
+        text_put(sql, i ? "," : "");
+        text_value(sql, s->in, rows->t->table->columns[k], &rows[i++].before[k],
+                   true);
+    }
+    text_put(sql, ")");
+    return i;
+}
+
+static size_t
+add_ors(struct sink *s, struct text *sql, const struct row *rows, size_t n)
+{
     const size_t end = sql->len + script_limit(s);
     const size_t most = rows->t->nkey > 0 ? MOST_ORS : 1;
     size_t       i = 0;
 
-    text_put(sql, "DELETE FROM ");
-    text_add(sql, rows->t->name.data, rows->t->name.len);
-    text_put(sql, " WHERE ");
     while (i < n && i < most && (i == 0 || sql->len < end)) {
         const struct row *r = &rows[i++];
         text_put(sql, i > 1 ? " OR (" : "(");
-        add_find(s, sql, r->t, r->before, by_key_only(s, r));
+        add_find(s, sql, r->t, r->before, row_by_key_only(s, r));
         text_put(sql, ")");
     }
     if (rows->t->nkey == 0) {
         text_put(sql, " LIMIT 1");
     }
-    *hits = by_key_only(s, rows) || s->conf->conflict == CONFLICT_IDEMPOTENT
-                ? ANY_ROWS
-                : (int64_t)i;
     return i;
 }
 
+size_t
+rows_delete(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
+{
+    struct text *sql = rows_sql(s);
+
+    text_put(sql, "DELETE FROM ");
+    text_add(sql, rows->t->name.data, rows->t->name.len);
+    text_put(sql, " WHERE ");
+    const size_t done = row_by_one_key(s, rows) ? add_keys(s, sql, rows, n)
+                                                : add_ors(s, sql, rows, n);
+    *hits = row_by_key_only(s, rows) || s->conf->conflict == CONFLICT_IDEMPOTENT
+                ? ANY_ROWS
+                : (int64_t)done;
+    return done;
+}
+
 /* In strict mode what did not change needs no writing: it was compared. */
-static bool
-is_set(const struct sink *s, const struct row *r, size_t i)
+bool
+row_sets(const struct sink *s, const struct row *r, size_t i)
 {
     return is_written(r->t, r->after, i) &&
-           (by_key_only(s, r) || !r->t->compared[i] || r->t->renewed[i] ||
+           (row_by_key_only(s, r) || !r->t->compared[i] || r->t->renewed[i] ||
             !same_value(&r->before[i], &r->after[i]));
 }
 
@@ -333,7 +396,7 @@ add_sets(struct sink *s, struct text *sql, const struct row *r)
 
     for (size_t i = 0; i < r->t->table->ncolumns; i++) {
         const struct weir_str name = r->t->columns[i];
-        if (is_set(s, r, i)) {
+        if (row_sets(s, r, i)) {
             add_set(sql, &comma, name);
             text_value(sql, s->in, r->t->table->columns[i], &r->after[i],
                        false);
@@ -356,7 +419,7 @@ add_sets(struct sink *s, struct text *sql, const struct row *r)
 void
 row_update(struct sink *s, const struct row *r, int64_t *hits)
 {
-    struct text *sql = sql_of(s);
+    struct text *sql = rows_sql(s);
 
     text_put(sql, "UPDATE ");
     text_add(sql, r->t->name.data, r->t->name.len);
@@ -364,17 +427,17 @@ row_update(struct sink *s, const struct row *r, int64_t *hits)
     add_sets(s, sql, r);
     text_put(sql, " WHERE ");
     add_find(s, sql, r->t, r->before ? r->before : r->after,
-             by_key_only(s, r));
+             row_by_key_only(s, r));
     if (r->t->nkey == 0) {
         text_put(sql, " LIMIT 1");
     }
-    *hits = by_key_only(s, r) ? ANY_ROWS : 1;
+    *hits = row_by_key_only(s, r) ? ANY_ROWS : 1;
 }
 
 void
 row_insert_missing(struct sink *s, const struct row *r, int64_t *hits)
 {
-    struct text *sql = sql_of(s);
+    struct text *sql = rows_sql(s);
 
     text_put(sql, "INSERT INTO ");
     text_add(sql, r->t->name.data, r->t->name.len);

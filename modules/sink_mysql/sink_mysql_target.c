@@ -129,6 +129,27 @@ can_compare(const struct weir_column *c, struct weir_str type)
     return true;
 }
 
+/* What compares with a column of values as it does with a literal. */
+static bool
+can_join(struct weir_str type)
+{
+    static const char *const plain[] = {
+        "tinyint",  "smallint", "mediumint", "int",        "bigint",
+        "decimal",  "float",    "double",    "year",       "bit",
+        "date",     "datetime", "timestamp", "time",       "char",
+        "varchar",  "tinytext", "text",      "mediumtext", "longtext",
+        "binary",   "varbinary", "tinyblob", "blob",       "mediumblob",
+        "longblob", "enum",     "set",
+    };
+
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+        if (name_same(type, (struct weir_str){ plain[i], strlen(plain[i]) })) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool
 keep_name(struct weir_str name, struct weir_str *out)
 {
@@ -205,6 +226,7 @@ take_column(struct sink *s, struct target *t, const struct result *r,
     }
     t->compared[i] = can_compare(t->table->columns[i], result_str(r, 2));
     t->renewed[i] = is_in(extra, "on update");
+    t->joins = t->joins && (!t->compared[i] || can_join(result_str(r, 2)));
     return keep_name(name, &t->columns[i])
                ? WEIR_OK
                : weir_fail(err, WEIR_RETRY, "%s: no memory", s->where);
@@ -377,6 +399,7 @@ target_new(struct sink *s, const struct weir_table *table, struct target **out,
     t->columns = calloc(n + 1, sizeof *t->columns);
     t->compared = calloc(n + 1, sizeof *t->compared);
     t->renewed = calloc(n + 1, sizeof *t->renewed);
+    t->joins = true;
     t->key = calloc(table->nkey + 1, sizeof *t->key);
     enum weir_status st = find_place(s, table, &place, err);
     if (st == WEIR_OK && (!t->columns || !t->compared || !t->renewed ||

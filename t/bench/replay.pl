@@ -1,17 +1,21 @@
-# replay.pl - the mysql sink against MariaDB's own replica and mariadb-binlog |
-# mariadb: the same binlog into the same server, all durable at each commit, from
-# a relay that is full before the clock starts.  Ratios within one run; medians
-# of 3 (WEIR_BENCH_ROUNDS).  WEIR_BENCH_ROWS: one-row transactions (60,000).
+# replay.pl - the mysql sink against MariaDB's own replica, and against
+# mariadb-binlog | mariadb: the same binlog into the same server, all durable at
+# each commit, from a relay that is full before the clock starts.  All modes run
+# in turn, WEIR_BENCH_ROUNDS times (3); medians, and ratios within one run.
+# WEIR_BENCH_ROWS: one-row transactions, and rows in bulk (60,000 and five times
+# that).  WEIR_BENCH_WORK, WEIR_BENCH_MODES: expressions for which of each.
 use Weir;
 use Weir::Replay;
+use List::Util qw(sum);
 use Time::HiRes qw(time sleep);
 
 $| = 1;
 my $rows   = $ENV{WEIR_BENCH_ROWS}   // 60_000;
 my $rounds = $ENV{WEIR_BENCH_ROUNDS} // 3;
+my $large  = 20_000;                              # rows of a bulk transaction
 my $t      = Weir->new;
 my $dir    = $t->dir;
-my $small  = "sync_binlog = 0\nmax_binlog_size = 1G\n";
+my $small  = "sync_binlog = 0\nmax_binlog_size = 1G\ninnodb_buffer_pool_size = 512M\n";
 my $db     = $t->mariadb(cnf => $small);
 my $target = $t->mariadb(cnf => <<'EOT');
 skip_log_bin
@@ -20,8 +24,6 @@ innodb_buffer_pool_size = 512M
 slave_parallel_mode = optimistic
 relay_log = relay
 EOT
-
-exit main();
 
 sub median { my @v = sort { $a <=> $b } @_; return $v[ @v / 2 ] }
 
@@ -33,12 +35,17 @@ sub run_command
     return;
 }
 
+sub client { my ($server) = @_; return "mariadb --no-defaults -uroot -S '@{[ $server->socket ]}'" }
+
+# ---- What is written
+
+my @columns = (
+    'id INT PRIMARY KEY', 'a INT', 'b VARCHAR(60)', 'c DECIMAL(12,2)', 'd DATETIME(6)', 'e CHAR(20)'
+);
+
 sub tables
 {
-    return ('CREATE DATABASE shop', map { <<"EOT" } 0 .. 3);
-CREATE TABLE shop.t$_ (id INT PRIMARY KEY, a INT, b VARCHAR(60),
-    c DECIMAL(12,2), d DATETIME(6), e CHAR(20)) ENGINE=InnoDB
-EOT
+    return map { "CREATE TABLE shop.t$_ (" . join(', ', @columns) . ') ENGINE=InnoDB' } 0 .. 3;
 }
 
 # Transactions of one row: 60 % INSERT, 30 % UPDATE, 10 % DELETE.
@@ -49,14 +56,13 @@ sub singles
     for my $i (1 .. $rows) {
         my $table = 'shop.t' . $i % 4;
         my $kind = $i % 10;
-        my $old  = $i - 40 > 0 ? $i - 40 - (($i - 40) % 4) + $i % 4 : $i;
         print $out $kind < 6 || $i < 100
             ? "INSERT INTO $table VALUES ($i, $i, 'customer $i', $i.25, '2026-01-02 03:04:05.678', 'c$i');\n"
             : $kind < 9 ? "UPDATE $table SET a = a + 1, b = 'again $i' WHERE id = " . live($i) . ";\n"
             : "DELETE FROM $table WHERE id = " . live($i) . ";\n";
     }
     close $out;
-    run_command("mariadb --no-defaults -uroot -S '@{[ $db->socket ]}' <'$file'");
+    run_command(client($db) . " <'$file'");
     return;
 }
 
@@ -69,40 +75,101 @@ sub live
     return $id;
 }
 
-sub bulk
+sub insert_part
 {
-    $db->do(map { my $from = $_ * 20_000; <<"EOT" } 0 .. $rows / 4000 - 1);
-INSERT INTO shop.t0 SELECT seq + $from, seq, CONCAT('customer ', seq), seq / 4,
-    '2026-01-02 03:04:05.678', seq FROM shop.seq_1_to_20000
-EOT
+    my ($i) = @_;
+    return 'INSERT INTO shop.t0 SELECT seq + ' . $i * $large . ", seq, CONCAT('customer ', seq), seq / 4,
+        '2026-01-02 03:04:05.678', seq FROM shop.seq_1_to_$large";
+}
+
+sub part { my ($i) = @_; return 'id > ' . $i * $large . ' AND id <= ' . ($i + 1) * $large }
+
+sub update_part
+{
+    my ($i) = @_;
+    return "UPDATE shop.t0 SET a = a + 1, b = CONCAT('again ', id) WHERE " . part($i);
+}
+
+sub delete_part { my ($i) = @_; return 'DELETE FROM shop.t0 WHERE ' . part($i) }
+
+sub nparts { return int($rows * 5 / $large) || 1 }
+sub parts  { return 0 .. nparts() - 1 }
+
+sub sysbench
+{
+    my ($what) = @_;
+    run_command("sysbench oltp_write_only --db-driver=mysql --mysql-socket='@{[ $db->socket ]}'"
+        . " --mysql-user=root --mysql-db=shop --tables=4 --table-size=25000 --threads=4 --time=0"
+        . " --events=" . int($rows / 4) . " $what >'$dir/sysbench.out'");
     return;
 }
 
-sub counts
+sub fill { $db->do(tables(), map { insert_part($_) } parts()); return }
+
+# name, what is there before, what is replayed
+my @works = (
+    [ 'one-row', sub { $db->do(tables()) }, \&singles ],
+    [ 'inserts', sub { $db->do(tables()) }, sub { $db->do(map { insert_part($_) } parts()) } ],
+    [ 'updates', \&fill, sub { $db->do(map { update_part($_) } parts()) } ],
+    [ 'deletes', \&fill, sub { $db->do(map { delete_part($_) } parts()) } ],
+    [ 'bulk', sub { $db->do(tables()) },
+      sub { $db->do(map { (insert_part($_), update_part($_), $_ % 2 ? delete_part($_) : ()) } parts()) } ],
+    [ 'sysbench', sub { sysbench('prepare') }, sub { sysbench('run') } ],
+);
+
+# ---- The target before each run, and whether it holds the same behind it
+
+sub table_names { return map { $_->[0] } $db->rows('SHOW TABLES FROM shop') }
+
+sub remember
 {
-    my ($server) = @_;
-    return join ' ', map { $server->value("CHECKSUM TABLE shop.t$_") =~ s/.*\t//r } 0 .. 3;
+    run_command("mariadb-dump --no-defaults -uroot -S '@{[ $db->socket ]}' --databases shop >'$dir/before.sql'");
+    return;
 }
 
 sub clean
 {
-    $target->do('DROP DATABASE IF EXISTS shop', 'DROP DATABASE IF EXISTS weir', tables());
+    $target->do('DROP DATABASE IF EXISTS shop', 'DROP DATABASE IF EXISTS weir');
+    run_command(client($target) . " <'$dir/before.sql'");
     return;
 }
 
-sub done { my ($what) = @_;
-    counts_agree() or die "$what: the target differs\n" }
-
-sub counts_agree
+sub sums
 {
-    for my $i (0 .. 3) {
-        my ($a, $b) = map { ($_->rows("CHECKSUM TABLE shop.t$i"))[0][1] } $db, $target;
-        return 0 if $a ne $b;
-    }
-    return 1;
+    my ($server) = @_;
+    return join ' ', map { ($server->rows("CHECKSUM TABLE shop.$_"))[0][1] } table_names();
 }
 
-my ($start_gtid, $end_gtid, $last);
+my ($start_gtid, $end_gtid, $from, @binlogs);
+
+sub done
+{
+    my ($what) = @_;
+    sums($db) eq sums($target) or die "$what: the target differs\n";
+    return;
+}
+
+# Seconds, and what the target and the workers of a Weir took of the processor.
+sub timed
+{
+    my ($code, $weir) = @_;
+    my $cpu   = cpu($target->{pid});
+    my %old   = $weir ? map { $_ => cpu($_) } values %{ $weir->workers } : ();
+    my $begin = time;
+    $code->();
+    my $took = time - $begin;
+    my $own = $weir ? sum(map { cpu($_) - ($old{$_} // 0) } values %{ $weir->workers }) : 0;
+    return [ $took, cpu($target->{pid}) - $cpu, $own ];
+}
+
+sub cpu
+{
+    my ($pid) = @_;
+    my @f = split ' ', Weir::read_file("/proc/$pid/stat") =~ s/.*\) //sr;
+    return ($f[11] + $f[12]) / 100;
+}
+
+# ---- Who writes it
 
 sub replica
 {
@@ -117,10 +184,10 @@ sub replica
         my $text = join ' ', map { join ' ', map { $_ // '' } @$_ } $target->rows('SHOW SLAVE STATUS');
         return index($text, "$end->[0] $end->[1]") >= 0;
     });
-    my $begin = time;
-    $target->do('START SLAVE SQL_THREAD');
-    $target->value("SELECT MASTER_GTID_WAIT('$end_gtid', 600)");
-    my $took = time - $begin;
+    my $took = timed(sub {
+        $target->do('START SLAVE SQL_THREAD');
+        $target->value("SELECT MASTER_GTID_WAIT('$end_gtid', 600)");
+    });
     $target->do('STOP SLAVE', 'RESET SLAVE ALL');
     done("replica $threads");
     return $took;
@@ -129,81 +196,99 @@ sub replica
 sub piped
 {
     clean();
-    my $files = join ' ', map { "'$db->{dir}/data/$_'" } binlogs();
-    my $begin = time;
-    run_command("mariadb-binlog --no-defaults --start-position=4 $files | "
-        . "mariadb --no-defaults -uroot -S '@{[ $target->socket ]}'");
-    my $took = time - $begin;
+    my $files = join ' ', map { "'$db->{dir}/data/$_'" } @binlogs;
+    my $took = timed(sub { run_command("mariadb-binlog --no-defaults $files | " . client($target)) });
     done('mariadb-binlog');
     return $took;
 }
-
-my @binlogs;
-sub binlogs { return @binlogs }
 
 sub weir
 {
     my ($mysql, $sink) = @_;
     clean();
     my $weir = $t->weir(config => replay_config($db, $target, $dir, mysql => $mysql,
-        sink => $sink // '', start => "gtid:$start_gtid") =~ s/start = earliest/start = "gtid:$start_gtid"/r);
+        sink => $sink // '') =~ s/start = earliest/start = "gtid:$start_gtid"/r);
     $weir->launch;
     Weir::wait_for('control', 20, sub { ($weir->ctl('pause', 'shop/copy', 'bench'))[0] == 0 });
     clean();
-    Weir::wait_for('the relay is full', 120, sub {
-        my $status = $weir->ctl('status', '--json');
-        my ($exit, $text) = $weir->ctl('status', '--json');
-        return index($text, $end_gtid) >= 0;
-    });
-    die "weir wrote before the clock began\n" if $target->value('SELECT COUNT(*) FROM shop.t0');
-    my $begin = time;
-    $weir->ctl('resume', 'shop/copy');
-    Weir::wait_for('weir has written', 600, sub { $target->value($last) });
-    my $took = time - $begin;
+    Weir::wait_for('the relay is full', 120, sub { index(($weir->ctl('status', '--json'))[1], $end_gtid) >= 0 });
+    die "weir wrote before the clock began\n" if written();
+    my $took = timed(sub {
+        $weir->ctl('resume', 'shop/copy');
+        Weir::wait_for('weir has written', 600, \&written);
+    }, $weir);
     $weir->stop;
     done("weir $mysql");
     return $took;
 }
 
-sub compare
+sub written { return $target->value('SELECT COUNT(*) FROM shop.finish') }
+
+# ---- All of it
+
+my @modes = (
+    (map { my $n = $_; [ "replica, $n threads", sub { replica($n) } ] } 0, 2, 4),
+    [ 'mariadb-binlog | mariadb',     \&piped ],
+    [ 'weir, merge',                  sub { weir('') } ],
+    [ 'weir, merge, 4 lanes',         sub { weir('', 'lanes = 4') } ],
+    [ 'weir, merge, idempotent',      sub { weir('conflict = idempotent') } ],
+    [ 'weir, keep, 4 lanes',          sub { weir('transactions = keep', 'lanes = 4') } ],
+);
+
+sub prepare
 {
-    my ($name, $work, @modes) = @_;
-    $db->do('DROP DATABASE IF EXISTS shop', tables(), 'FLUSH BINARY LOGS');
-    my ($from) = ($db->place)->[0];
+    my ($before, $work) = @_;
+    $db->do('DROP DATABASE IF EXISTS shop', 'CREATE DATABASE shop');
+    $before->();
+    $db->do('CREATE TABLE shop.finish (id INT PRIMARY KEY)', 'FLUSH BINARY LOGS');
+    remember();
+    $from = $db->place->[0];
     $start_gtid = $db->gtids;
     $work->();
+    $db->do('INSERT INTO shop.finish VALUES (1)');
+    $end_gtid = $db->gtids;
     $db->do('FLUSH BINARY LOGS');
-    $end_gtid = $db->gtids;
-    @binlogs = grep { $_ ge $from && $_ lt $db->place->[0] } map { $_->[0] } $db->rows('SHOW BINARY LOGS');
-    $db->do("INSERT INTO shop.t3 VALUES (-1, 0, 'end', 0, NULL, '')");
-    $end_gtid = $db->gtids;
-    $last = 'SELECT COUNT(*) FROM shop.t3 WHERE id = -1';
-    my %took;
+    my $end = $db->place->[0];
+    @binlogs = grep { $_ ge $from && $_ lt $end } map { $_->[0] } $db->rows('SHOW BINARY LOGS');
+    return;
+}
+
+sub compare
+{
+    my ($name, $before, $work) = @_;
+    my $wanted = $ENV{WEIR_BENCH_MODES} // '.';
+    my @wanted = grep { $_->[0] =~ /$wanted/ } @modes;
+    my (%took, %cpu, %own);
+    prepare($before, $work);
     for my $round (1 .. $rounds) {
-        for my $mode (@modes) {
-            push @{ $took{ $mode->[0] } }, $mode->[1]->();
+        for my $mode (@wanted) {
+            my $one = $mode->[1]->();
+            push @{ $took{ $mode->[0] } }, $one->[0];
+            push @{ $cpu{ $mode->[0] } },  $one->[1];
+            push @{ $own{ $mode->[0] } },  $one->[2];
         }
     }
     my $best = (sort { $a <=> $b } map { median(@{ $took{$_} }) } grep { /replica/ } keys %took)[0];
-    for my $mode (@modes) {
+    for my $mode (@wanted) {
         my $s = median(@{ $took{ $mode->[0] } });
-        printf "%-12s %-36s %6.2f s  %.2f x the best replica\n", $name, $mode->[0], $s, $best / $s;
+        my ($low, $high) = (sort { $a <=> $b } @{ $took{ $mode->[0] } })[ 0, -1 ];
+        printf "%-9s %-25s %6.2f s (%.2f to %.2f), CPU: target %.2f s, weir %.2f s%s\n", $name, $mode->[0], $s,
+            $low, $high, median(@{ $cpu{ $mode->[0] } }), median(@{ $own{ $mode->[0] } }),
+            $best ? sprintf ', %.2f x the best replica', $best / $s : '';
     }
     return;
 }
 
 sub main
 {
+    my $wanted = $ENV{WEIR_BENCH_WORK} // '.';
     $db->make_weir_user;
     $target->do("CREATE USER 'replay'\@'%' IDENTIFIED BY 'secret'", "GRANT ALL ON *.* TO 'replay'\@'%'");
-    my @modes = (
-        (map { my $n = $_; [ "replica, $n threads", sub { replica($n) } ] } 0, 2, 4),
-        [ 'weir, merge', sub { weir('') } ],
-        [ 'weir, merge, idempotent', sub { weir('conflict = idempotent') } ],
-        [ 'weir, keep', sub { weir('transactions = keep') } ],
-    );
-    compare('one-row', \&singles, @modes);
-    compare('bulk', \&bulk, @modes);
+    for my $work (@works) {
+        compare(@$work) if $work->[0] =~ /$wanted/;
+    }
     $t->close_all;
     return 0;
 }
+
+exit main();

@@ -448,7 +448,7 @@ sub bench
     need_build('gcc') or return note_failure('bench');
     local %ENV = (%ENV, live_environment('gcc'));
     fetch_server($search_servers[0]);
-    for my $script (qw(bench.pl search.pl guarantees.pl)) {
+    for my $script (qw(bench.pl search.pl replay.pl guarantees.pl)) {
         system('perl', "$source/t/lib/limit.pl", 7200, 'perl', "$source/t/bench/$script") == 0
             or return note_failure("bench: $script");
     }
