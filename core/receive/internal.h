@@ -84,6 +84,14 @@ struct refusal {
     const char     *reason;
 };
 
+/* A temporary table of a session's, between two places of the log. */
+struct temporary {
+    struct temporary *next;
+    uint32_t          thread;
+    char             *schema, *name, *from_file, *to_file; /* no end: NULL */
+    uint64_t          from, to;
+};
+
 struct receiver {
     struct receiver_settings set;
     struct relay            *relay;
@@ -118,6 +126,7 @@ struct receiver {
     struct known_definition *definitions;
     struct known_definition *describing; /* during describe() */
     uint32_t                 describe_room; /* for columns of that one */
+    struct temporary        *temporaries; /* the last one first */
 };
 
 /* transaction.c */
@@ -231,6 +240,17 @@ void follow_table(struct receiver *r, struct weir_str payload);
  * frame ended at `end`: what was given there and is in no header yet. */
 enum weir_status given_resume(struct receiver *r, uint64_t base, uint64_t end,
                               struct weir_err *err);
+
+/* temporary.c: which names stand for a session's own tables.  A log with
+ * statements has these; what is done to one looks like what is done to another
+ * table of that name. */
+void temporary_note(struct receiver *r, uint32_t thread,
+                    const struct statement *s);
+/* Whether it is done to one of those. */
+bool temporary_is(struct receiver *r, uint32_t thread,
+                  const struct statement *s);
+void temporary_end_all(struct receiver *r); /* the server has started anew */
+void temporary_free(struct receiver *r);
 
 /* hold.c */
 void             hold_until(struct receiver *r, struct weir_str file,
