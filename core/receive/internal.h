@@ -114,6 +114,7 @@ struct receiver {
     bool            moved; /* to another server, and not noted yet */
     char           *dir, *page_path; /* the relay's, for its reading end */
     bool            full;
+    bool            reread; /* taken back, with more known than before */
     bool            behind; /* a definition could not be proved in time: those
                                that can be done without are not asked for */
     uint64_t        bad_offset; /* of the last damaged event */
