@@ -45,6 +45,7 @@ struct transaction {
     bool     mapped;  /* its first table is known */
     bool     left_out; /* which is a mark: nothing of it is kept */
     bool     written; /* has frames in the relay */
+    bool     not_done; /* a statement that does nothing here */
     bool     xa; /* a group that ends with XA PREPARE: xa.h */
     char     gtid[96];
     int64_t  commit_usec, received_usec;

@@ -364,6 +364,7 @@ on_gtid(struct receiver *r, const struct binlog_event *ev,
         r->txn.begun =
             ev->type == BINLOG_MARIADB_GTID && !gtid.standalone;
         r->txn.xa = gtid.prepared_xa;
+        r->txn.not_done = gtid.not_done;
     }
     return st;
 }

@@ -90,8 +90,8 @@ on_ddl(struct receiver *r, const struct binlog_event *ev,
 {
     struct followed f;
 
-    if ((ev->flags & BINLOG_F_THREAD_SPECIFIC) &&
-        temporary_is(r, query->thread_id, s)) {
+    if (r->txn.not_done || ((ev->flags & BINLOG_F_THREAD_SPECIFIC) &&
+                            temporary_is(r, query->thread_id, s))) {
         return r->txn.begun ? WEIR_OK : transaction_commit(r, err);
     }
     const bool held = r->hold.active;
