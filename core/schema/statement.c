@@ -50,15 +50,20 @@ read_table_list(struct tokens *t, struct weir_str schema,
 static void
 read_rename(struct tokens *t, struct weir_str schema, struct statement *out)
 {
-    static const char *const fill[] = { "if", "exists", "wait", "nowait",
-                                        NULL };
+    static const char *const fill[] = { "if", "exists", NULL };
     do {
         if (token_is_sign(t, ',')) {
             token_next(t);
         }
         token_skip_words(t, fill);
-        if (!read_table(t, schema, out) || !token_take_word(t, "to") ||
-            !read_table(t, schema, out)) {
+        bool whole = read_table(t, schema, out);
+        if (token_take_word(t, "wait")) {
+            token_next(t); /* seconds */
+        }
+        token_take_word(t, "nowait");
+        whole = whole && token_take_word(t, "to") &&
+                read_table(t, schema, out);
+        if (!whole) {
             out->unsure = true;
             return;
         }
@@ -313,7 +318,7 @@ statement_parse(struct arena *a, struct weir_str text, struct weir_str schema,
     struct tokens t;
 
     *out = (struct statement){ .kind = STATEMENT_OTHER };
-    tokens_init(&t, a, text, sql_mode);
+    tokens_init(&t, a, text, sql_mode, false);
     while (token_is_sign(&t, '(')) {
         token_next(&t);
     }
