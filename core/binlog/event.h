@@ -112,6 +112,8 @@ enum weir_status binlog_heartbeat_parse(const struct binlog_stream *s,
 struct binlog_gtid { /* of GTID, ANONYMOUS_GTID, GTID_TAGGED, MARIADB_GTID */
     char     text[96];     /* "0-1-7", "uuid:7", "uuid:tag:7"; "" anonymous */
     bool     standalone;   /* no BEGIN/COMMIT: exactly one statement follows */
+    bool     not_done;     /* its ALTER begins or has failed: what it does comes
+                              with another GTID, if it is done */
     bool     prepared_xa, completed_xa;
     int64_t  commit_usec;  /* immediate commit time-stamp; 0 if not logged */
     uint32_t thread_id;    /* 0 if not logged */

@@ -23,7 +23,8 @@ enum {
     GTID_COMPLETED_XA = 128,
 };
 enum { /* flags_extra */
-    GTID_MULTI_ENGINE = 1, GTID_COMMIT_ALTER = 4, GTID_ROLLBACK_ALTER = 8,
+    GTID_MULTI_ENGINE = 1, GTID_START_ALTER = 2, GTID_COMMIT_ALTER = 4,
+    GTID_ROLLBACK_ALTER = 8,
     GTID_THREAD_ID = 16,
 };
 
@@ -36,6 +37,7 @@ mariadb_gtid_extra(struct reader *r, struct binlog_gtid *out)
     if (flags & GTID_MULTI_ENGINE) {
         read_le(r, 1);
     }
+    out->not_done = flags & (GTID_START_ALTER | GTID_ROLLBACK_ALTER);
     if (flags & (GTID_COMMIT_ALTER | GTID_ROLLBACK_ALTER)) {
         read_le(r, 8);
     }

@@ -56,14 +56,14 @@ op_of(enum binlog_type type)
 static void
 rows_read_bitmaps(struct binlog_rows *r, struct reader *in)
 {
-    const size_t   bytes = (r->ncolumns + 7) / 8;
+    const size_t   bytes = (r->width + 7) / 8;
     const unsigned first = r->op == WEIR_INSERT ? 1 : 0;
     const unsigned last = r->op == WEIR_DELETE ? 0 : 1;
 
     for (unsigned i = first; i <= last; i++) {
         r->present[i] = read_bytes(in, bytes);
         r->npresent[i] =
-            r->present[i] ? count_bits(r->present[i], r->ncolumns) : 0;
+            r->present[i] ? count_bits(r->present[i], r->width) : 0;
     }
 }
 
@@ -77,6 +77,8 @@ binlog_rows_open(struct binlog_rows *r, enum binlog_type type, const void *body,
     *r = (struct binlog_rows){ .op = op_of(type),
                                .columns = columns,
                                .ncolumns = ncolumns,
+                               .width = ncolumns ? ncolumns + columns->hidden
+                                                 : 0,
                                .partial = type == BINLOG_PARTIAL_UPDATE };
     if (!binlog_is_rows(type) || binlog_is_compressed(type)) {
         return weir_fail(err, WEIR_REJECT, "event %s has no rows to be read",
@@ -93,12 +95,12 @@ binlog_rows_open(struct binlog_rows *r, enum binlog_type type, const void *body,
     if (!in.bad && id == DUMMY_TABLE) {
         return WEIR_OK; /* start, p and end are all NULL: no rows */
     }
-    if (!in.bad && width != ncolumns) {
+    if (!in.bad && width != r->width) {
         return weir_fail(err, WEIR_REJECT,
                          "event %s has rows of %llu columns, and its table "
                          "has %u",
                          binlog_type_name(type), (unsigned long long)width,
-                         ncolumns);
+                         r->width);
     }
     rows_read_bitmaps(r, &in);
     if (in.bad) {
@@ -204,6 +206,25 @@ image_value(const struct binlog_rows *r, struct image *im, uint32_t i,
     return im->p;
 }
 
+/* What stands behind the table's columns; `bit` is the first one's among the
+ * bits for NULL. */
+static enum weir_status
+skip_hidden(const struct binlog_rows *r, const uint8_t *present,
+            const uint8_t *nulls, uint32_t bit, struct image *im,
+            struct weir_err *err)
+{
+    for (uint32_t i = r->ncolumns; i < r->width; i++) {
+        const bool there = bit_is_set(present, i);
+        const bool null = there && bit_is_set(nulls, bit);
+        bit += there;
+        if (there && !null &&
+            !image_value(r, im, i, false, NULL, NULL, err)) {
+            return image_fail(r, i, err);
+        }
+    }
+    return WEIR_OK;
+}
+
 /* `values` is NULL where nothing of the image is wanted. */
 static enum weir_status
 image_read(const struct binlog_rows *r, unsigned which, struct image *im,
@@ -234,7 +255,7 @@ image_read(const struct binlog_rows *r, unsigned which, struct image *im,
             return image_fail(r, i, err);
         }
     }
-    return WEIR_OK;
+    return skip_hidden(r, present, nulls, bit, im, err);
 }
 
 /* Value options, and the bits of JSON columns, of a PARTIAL_UPDATE's row. */

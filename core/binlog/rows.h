@@ -59,6 +59,8 @@ struct binlog_column {
     uint8_t                special; /* enum binlog_special */
     uint8_t                size; /* of a value, where all have the same */
     uint8_t                length_size; /* else of the length before each */
+    uint8_t                hidden; /* the first one's: how many stand behind the
+                                      table's columns, which nobody sees */
 };
 enum binlog_special { SPECIAL_NONE, SPECIAL_UUID, SPECIAL_INET4,
                       SPECIAL_INET6 }; /* become their usual text */
@@ -72,6 +74,7 @@ struct binlog_rows {
 
     const struct binlog_column *columns;
     uint32_t                    ncolumns;
+    uint32_t                    width; /* with those that are hidden */
     const uint8_t              *start, *p, *end;
     const uint8_t              *present[2]; /* before, after */
     uint32_t                    npresent[2];
@@ -79,7 +82,8 @@ struct binlog_rows {
     bool                        partial; /* PARTIAL_UPDATE */
 };
 
-/* `body` of a rows event that is not compressed.  REJECT: malformed, or of
+/* `columns` has the hidden ones, too; `ncolumns` doesn't count them.
+ * `body` of a rows event that is not compressed.  REJECT: malformed, or of
  * another number of columns than the table. */
 enum weir_status binlog_rows_open(struct binlog_rows *r,
                                   enum binlog_type type, const void *body,

@@ -151,6 +151,15 @@ hold_abandon(struct receiver *r, struct weir_err *err)
                      "reading again from the last position that is proved");
 }
 
+bool
+receiver_reads_again(struct receiver *r)
+{
+    const bool was = r->reread;
+
+    r->reread = false;
+    return was;
+}
+
 enum weir_status
 hold_conflict(struct receiver *r, struct weir_str schema,
               struct weir_str name, struct weir_str verb, struct weir_err *err)
@@ -161,6 +170,7 @@ hold_conflict(struct receiver *r, struct weir_str schema,
                             "read from information_schema, but a later %.*s "
                             "in the log may have changed the table",
                             STR_ARG(verb)));
+    r->reread |= any;
     return any ? hold_abandon(r, err) : WEIR_OK;
 }
 
@@ -186,7 +196,7 @@ hold_check(struct receiver *r, struct weir_err *err)
         return WEIR_OK;
     }
     r->behind = true;
-    refuse(r, STR(""), STR(""), arena_printf(
+    r->reread |= refuse(r, STR(""), STR(""), arena_printf(
         &r->call, "read from information_schema as of %.*s:%llu, which the "
         "stream had not reached after schema_wait (%lld s)",
         STR_ARG(buf_view(&h->file)), (unsigned long long)h->offset,

@@ -45,6 +45,7 @@ struct transaction {
     bool     mapped;  /* its first table is known */
     bool     left_out; /* which is a mark: nothing of it is kept */
     bool     written; /* has frames in the relay */
+    bool     not_done; /* a statement that does nothing here */
     bool     xa; /* a group that ends with XA PREPARE: xa.h */
     char     gtid[96];
     int64_t  commit_usec, received_usec;
@@ -84,6 +85,14 @@ struct refusal {
     const char     *reason;
 };
 
+/* A temporary table of a session's, between two places of the log. */
+struct temporary {
+    struct temporary *next;
+    uint32_t          thread;
+    char             *schema, *name, *from_file, *to_file; /* no end: NULL */
+    uint64_t          from, to;
+};
+
 struct receiver {
     struct receiver_settings set;
     struct relay            *relay;
@@ -107,6 +116,7 @@ struct receiver {
     bool            moved; /* to another server, and not noted yet */
     char           *dir, *page_path; /* the relay's, for its reading end */
     bool            full;
+    bool            reread; /* taken back, with more known than before */
     bool            behind; /* a definition could not be proved in time: those
                                that can be done without are not asked for */
     uint64_t        bad_offset; /* of the last damaged event */
@@ -119,6 +129,7 @@ struct receiver {
     struct known_definition *definitions;
     struct known_definition *describing; /* during describe() */
     uint32_t                 describe_room; /* for columns of that one */
+    struct temporary        *temporaries; /* the last one first */
 };
 
 /* transaction.c */
@@ -245,6 +256,17 @@ void follow_table(struct receiver *r, struct weir_str payload);
  * frame ended at `end`: what was given there and is in no header yet. */
 enum weir_status given_resume(struct receiver *r, uint64_t base, uint64_t end,
                               struct weir_err *err);
+
+/* temporary.c: which names stand for a session's own tables.  A log with
+ * statements has these; what is done to one looks like what is done to another
+ * table of that name. */
+void temporary_note(struct receiver *r, uint32_t thread,
+                    const struct statement *s);
+/* Whether it is done to one of those. */
+bool temporary_is(struct receiver *r, uint32_t thread,
+                  const struct statement *s);
+void temporary_end_all(struct receiver *r); /* the server has started anew */
+void temporary_free(struct receiver *r);
 
 /* hold.c */
 void             hold_until(struct receiver *r, struct weir_str file,

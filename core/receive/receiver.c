@@ -70,6 +70,7 @@ receiver_free(struct receiver **rp)
     }
     tables_free(r);
     savepoints_free(r);
+    temporary_free(r);
     xa_free(&r->xa);
     binlog_inflater_free(&r->inflater);
     position_free(&r->at);
@@ -364,6 +365,7 @@ on_gtid(struct receiver *r, const struct binlog_event *ev,
         r->txn.begun =
             ev->type == BINLOG_MARIADB_GTID && !gtid.standalone;
         r->txn.xa = gtid.prepared_xa;
+        r->txn.not_done = gtid.not_done;
     }
     return st;
 }
@@ -483,7 +485,11 @@ on_format(struct receiver *r, const struct binlog_event *ev,
     tables_forget_ids(r);
     /* `created` is set at a server's start: what it had not finished before is
      * rolled back. */
-    if (!r->txn.open || ev->body_len < 56 || get_le32(ev->body + 52) == 0) {
+    if (ev->body_len < 56 || get_le32(ev->body + 52) == 0) {
+        return WEIR_OK;
+    }
+    temporary_end_all(r);
+    if (!r->txn.open) {
         return WEIR_OK;
     }
     r->txn.gtid[0] = '\0';

@@ -82,6 +82,9 @@ enum weir_status receiver_begin(struct receiver *r, struct weir_str gtid_set,
  * and publishes what is whole. */
 enum weir_status receiver_disconnected(struct receiver *r,
                                        struct weir_err *err);
+/* Whether the last RETRY was to read again from a proved position, with one more
+ * definition known to be of no use: there is nothing to wait for.  Once. */
+bool             receiver_reads_again(struct receiver *r);
 /* Whether the last RETRY was for want of room; and a look whether there is some
  * again, which also lets go of what is done. */
 bool             receiver_full(const struct receiver *r);

@@ -66,20 +66,6 @@ check_hold(struct receiver *r, const struct statement *s, struct weir_err *err)
     return st;
 }
 
-/* Of a temporary table of its session's, which has no row events: a server marks
- * what depends on one (LOG_EVENT_THREAD_SPECIFIC_F; CREATE and RENAME of others
- * may be marked, too, for what they read). */
-static bool
-is_temporary(const struct binlog_event *ev, const struct statement *s)
-{
-    return (ev->flags & BINLOG_F_THREAD_SPECIFIC) &&
-           (s->kind == STATEMENT_TRUNCATE ||
-            (s->kind == STATEMENT_TABLE &&
-             (str_is(s->verb, "alter table") ||
-              str_is(s->verb, "create index") ||
-              str_is(s->verb, "drop index"))));
-}
-
 static void
 warn_of_silence(const struct receiver *r, const struct statement *s)
 {
@@ -104,7 +90,8 @@ on_ddl(struct receiver *r, const struct binlog_event *ev,
 {
     struct followed f;
 
-    if (is_temporary(ev, s)) {
+    if (r->txn.not_done || ((ev->flags & BINLOG_F_THREAD_SPECIFIC) &&
+                            temporary_is(r, query->thread_id, s))) {
         return r->txn.begun ? WEIR_OK : transaction_commit(r, err);
     }
     const bool held = r->hold.active;
@@ -171,6 +158,9 @@ on_statement(struct receiver *r, const struct binlog_event *ev,
     }
     if (s->kind != STATEMENT_OTHER) {
         return on_ddl(r, ev, query, s, err);
+    }
+    if (s->temporary != TEMPORARY_NONE) {
+        temporary_note(r, query->thread_id, s);
     }
     return r->txn.begun ? WEIR_OK : transaction_commit(r, err);
 }

@@ -570,7 +570,8 @@ ddl_follow(struct arena *a, const struct ddl_session *session,
     if (s->kind == STATEMENT_TRUNCATE) {
         return;
     }
-    tokens_init(&f.t, a, text, session->sql_mode);
+    tokens_init(&f.t, a, text, session->sql_mode,
+                session->flavour == FLAVOUR_MYSQL);
     if (s->unsure) {
         not_understood(&f, "which tables it changes is not known");
     }

@@ -6,6 +6,7 @@
 #include "schema/ddl_alter.h"
 
 #include "base/str.h"
+#include "binlog/text.h"
 
 enum { SPECS_MAX = 4096 };
 
@@ -35,6 +36,17 @@ was_there(const struct alter *al, struct weir_str name)
         }
     }
     return false;
+}
+
+bool
+alter_pass_over(struct alter *al, struct weir_str name)
+{
+    bool plain = text_is_ascii(name.data, name.len);
+
+    for (size_t i = 0; i < al->nold; i++) {
+        plain &= text_is_ascii(al->old[i]->name.data, al->old[i]->name.len);
+    }
+    return plain || alter_fail(al, "IF EXISTS of a name that is not in ASCII");
 }
 
 bool
@@ -116,7 +128,8 @@ add_column(struct alter *al)
         return (alter_find_now(al, name) && al->added.nindexes == nindexes) ||
                alter_fail(al, "ADD COLUMN IF NOT EXISTS of one that changes");
     }
-    return alter_add_move(al, &m);
+    return (!if_not_exists || alter_pass_over(al, name)) &&
+           alter_add_move(al, &m);
 }
 
 static bool

@@ -32,6 +32,9 @@ bool alter_fail(struct alter *al, const char *why);
  * there, or is dropped. */
 struct draft_column *alter_find_now(const struct alter *al,
                                     struct weir_str name);
+/* IF [NOT] EXISTS of a column that is not found.  False: its name, or another's,
+ * has letters that only the server can compare: E with an accent is an e. */
+bool alter_pass_over(struct alter *al, struct weir_str name);
 /* It is FIRST or AFTER something now, and stands nowhere until all is read. */
 bool alter_is_moved(const struct alter *al, const struct draft_column *c);
 void alter_drop(struct alter *al, const struct draft_column *c);

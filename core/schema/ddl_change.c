@@ -2,6 +2,7 @@
 #include "schema/ddl_alter.h"
 
 #include "base/str.h"
+#include "binlog/text.h"
 
 static bool
 drop_index(struct alter *al, bool if_exists, struct weir_str name)
@@ -11,6 +12,9 @@ drop_index(struct alter *al, bool if_exists, struct weir_str name)
     al->d->reordered = true;
     if (!index && !if_exists) {
         return alter_fail(al, "DROP of an index that is not known");
+    }
+    if (!index && !text_is_ascii(name.data, name.len)) {
+        return alter_fail(al, "IF EXISTS of a name that is not in ASCII");
     }
     if (!al->d->indexes_told) {
         return alter_fail(al, "the table's indexes are not known");
@@ -29,8 +33,8 @@ drop_column(struct alter *al, bool if_exists, struct weir_str name)
     struct draft_column *c = alter_find_now(al, name);
 
     if (!c) {
-        return if_exists ||
-               alter_fail(al, "DROP of a column that is not there");
+        return if_exists ? alter_pass_over(al, name)
+                         : alter_fail(al, "DROP of a column that is not there");
     }
     if (alter_is_moved(al, c)) {
         return alter_fail(al, "a column that is changed twice");
@@ -81,6 +85,8 @@ alter_read_drop(struct alter *al)
     struct tokens  *t = d->t;
     struct weir_str name;
     bool            if_exists;
+    static const char *const period[] = { "period", "if", "exists", "for",
+                                          NULL };
 
     if (token_is_word(t, "partition")) {
         return alter_skip_rest(al);
@@ -107,10 +113,8 @@ alter_read_drop(struct alter *al)
         token_is_word(&look, "versioning")) {
         return alter_fail(al, "system versioning");
     }
-    look = *t;
-    if (token_take_word(&look, "period") && token_take_word(&look, "for")) {
-        *t = look;
-        alter_take_if_exists(d);
+    if (draft_is_period(t)) {
+        token_skip_words(t, period);
         return !token_is_word(t, "system_time") ? draft_name(d, &name)
                    : alter_fail(al, "system versioning");
     }
@@ -173,6 +177,9 @@ alter_read_change(struct alter *al, bool modify)
         return false;
     }
     struct draft_column *c = alter_find_now(al, from);
+    if (!c && if_exists && !alter_pass_over(al, from)) {
+        return false;
+    }
     if (!c && al->added.nindexes != nindexes) {
         return alter_fail(al, "an index of a column that is not there");
     }
@@ -195,8 +202,9 @@ rename_column(struct alter *al)
     if (c) {
         c->name = to;
     }
-    return c || if_exists ||
-           alter_fail(al, "RENAME of a column that is not there");
+    return c || (if_exists ? alter_pass_over(al, from)
+                           : alter_fail(al, "RENAME of a column that is not "
+                                            "there"));
 }
 
 static bool

@@ -61,9 +61,13 @@ skip_default(struct draft *d)
                draft_name(d, &name) &&
                (!token_take_sign(t, '.') || draft_name(d, &name));
     } else if (t->kind == TOKEN_WORD) {
+        const bool introducer = t->text.data[0] == '_';
         token_next(t);
         if (token_is_sign(t, '(')) {
             return draft_skip_parentheses(d);
+        }
+        if (introducer && is_numeric_word(t)) {
+            token_next(t); /* _utf8 0x41 */
         }
         skip_strings(t); /* _utf8'x', b'0', DATE '2020-01-01' */
     } else {

@@ -291,9 +291,14 @@ draft_read_index_or_check(struct draft *d, bool *was)
 bool
 draft_is_period(const struct tokens *t)
 {
-    struct tokens look = *t;
+    static const char *const fill[] = { "if", "not", "exists", NULL };
+    struct tokens            look = *t;
 
-    return token_take_word(&look, "period") && token_is_word(&look, "for");
+    if (!token_take_word(&look, "period")) {
+        return false;
+    }
+    token_skip_words(&look, fill);
+    return token_is_word(&look, "for");
 }
 
 bool

@@ -50,15 +50,20 @@ read_table_list(struct tokens *t, struct weir_str schema,
 static void
 read_rename(struct tokens *t, struct weir_str schema, struct statement *out)
 {
-    static const char *const fill[] = { "if", "exists", "wait", "nowait",
-                                        NULL };
+    static const char *const fill[] = { "if", "exists", NULL };
     do {
         if (token_is_sign(t, ',')) {
             token_next(t);
         }
         token_skip_words(t, fill);
-        if (!read_table(t, schema, out) || !token_take_word(t, "to") ||
-            !read_table(t, schema, out)) {
+        bool whole = read_table(t, schema, out);
+        if (token_take_word(t, "wait")) {
+            token_next(t); /* seconds */
+        }
+        token_take_word(t, "nowait");
+        whole = whole && token_take_word(t, "to") &&
+                read_table(t, schema, out);
+        if (!whole) {
             out->unsure = true;
             return;
         }
@@ -120,6 +125,28 @@ read_index_table(struct tokens *t, struct weir_str schema,
     read_table(t, schema, out);
 }
 
+/* Never in row events, and gone with its session; but what comes of that session
+ * may look as if it were of another table of that name. */
+static void
+read_temporary(struct tokens *t, const char *verb, struct weir_str schema,
+               struct statement *out)
+{
+    static const char *const fill[] = { "if", "not", "exists", NULL };
+
+    if (!token_take_word(t, "table") && !token_take_word(t, "tables")) {
+        return;
+    }
+    token_skip_words(t, fill);
+    out->temporary = strcmp(verb, "drop") == 0 ? TEMPORARY_DROP
+                                               : TEMPORARY_CREATE;
+    if (out->temporary == TEMPORARY_DROP) {
+        read_table_list(t, schema, out);
+    } else {
+        read_table(t, schema, out);
+    }
+    out->unsure = false; /* of what matters to row events nothing changes */
+}
+
 /* Behind CREATE, ALTER, DROP or RENAME. */
 static void
 read_ddl(struct tokens *t, const char *verb, struct weir_str schema,
@@ -131,8 +158,9 @@ read_ddl(struct tokens *t, const char *verb, struct weir_str schema,
     static const char *const behind[] = { "if", "not", "exists", NULL };
 
     token_skip_words(t, before);
-    if (token_is_word(t, "temporary")) {
-        return; /* never in row events, and gone with its session */
+    if (token_take_word(t, "temporary")) {
+        read_temporary(t, verb, schema, out);
+        return;
     }
     if (token_take_word(t, "table") || token_take_word(t, "tables")) {
         out->kind = STATEMENT_TABLE;
@@ -290,7 +318,7 @@ statement_parse(struct arena *a, struct weir_str text, struct weir_str schema,
     struct tokens t;
 
     *out = (struct statement){ .kind = STATEMENT_OTHER };
-    tokens_init(&t, a, text, sql_mode);
+    tokens_init(&t, a, text, sql_mode, false);
     while (token_is_sign(&t, '(')) {
         token_next(&t);
     }

@@ -27,6 +27,11 @@ enum statement_kind {
     STATEMENT_DML,      /* INSERT, UPDATE, DELETE, ... as a statement */
 };
 
+enum statement_temporary {
+    TEMPORARY_NONE,
+    TEMPORARY_CREATE, TEMPORARY_DROP, /* of kind OTHER, with its tables */
+};
+
 struct statement_table { struct weir_str schema, name; };
 
 struct statement {
@@ -39,6 +44,7 @@ struct statement {
     bool                    silent; /* ALTER TABLE that takes rows away, or brings
                                        some, without row events */
     bool                    one_phase; /* XA COMMIT ... ONE PHASE */
+    enum statement_temporary temporary;
 };
 
 enum { /* of sql_mode, as logged */

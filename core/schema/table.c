@@ -290,7 +290,7 @@ static enum weir_status
 key_add(struct maker *m, struct weir_table *t, bool *used, uint32_t *key,
         uint64_t column)
 {
-    if (column >= m->map->ncolumns || used[column]) {
+    if (column >= m->n || used[column]) {
         return maker_fail(m, "its primary key names a column that is not "
                              "there, or one twice");
     }
@@ -327,6 +327,75 @@ make_key(struct maker *m, struct weir_table *t)
     return st;
 }
 
+/* ---- Hidden columns */
+
+/* MariaDB keeps a unique index over what is too long for an engine as one over
+ * hashes, in columns that only its log shows, behind all others (MariaDB
+ * sql/table.cc and sql/sql_table.cc, add_hash_field()). */
+static bool
+may_be_hash(const struct maker *m, uint32_t i)
+{
+    return m->flavour == FLAVOUR_MARIADB && i > 0 &&
+           m->columns[i].type == COLUMN_LONGLONG;
+}
+
+static bool
+may_be_long(const struct definition *def, const struct definition_key *index)
+{
+    static const char *const types[] = { "text", "blob", "char", "binary",
+                                         "json" };
+
+    for (uint32_t i = 0; index->unique && i < index->ncolumns; i++) {
+        if (index->columns[i] >= def->ncolumns) {
+            return false;
+        }
+        const struct weir_str type =
+            def->columns[index->columns[i]].sql_type;
+        for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
+            if (memmem(type.data, type.len, types[k], strlen(types[k]))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* As many as the log has more than the definition, if there are indexes for
+ * which they may be. */
+static uint32_t
+defined_hidden(const struct maker *m)
+{
+    uint32_t n = m->map->ncolumns, indexes = 0;
+
+    if (!m->def || m->def->ncolumns >= n) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < m->def->nindexes; i++) {
+        indexes += may_be_long(m->def, &m->def->indexes[i]);
+    }
+    while (n > m->def->ncolumns && may_be_hash(m, n - 1)) {
+        n--;
+    }
+    const uint32_t hidden = m->map->ncolumns - n;
+    const bool     fits = hidden <= indexes && hidden <= UINT8_MAX;
+    return n == m->def->ncolumns && fits ? hidden : 0;
+}
+
+/* By the names that they have in the log. */
+static uint32_t
+named_hidden(const struct maker *m)
+{
+    static const char prefix[] = "DB_ROW_HASH_";
+    uint32_t          n = m->map->ncolumns;
+
+    while (n > 0 && may_be_hash(m, n - 1) && m->columns[n - 1].is_unsigned &&
+           m->map->ncolumns - n < UINT8_MAX &&
+           str_has_prefix(m->pub[n - 1].name, prefix)) {
+        n--;
+    }
+    return m->map->ncolumns - n;
+}
+
 /* ---- All of it */
 static enum weir_status
 make_columns(struct maker *m)
@@ -336,7 +405,10 @@ make_columns(struct maker *m)
     if (st == WEIR_OK && !optional_parse(m->map, &m->opt)) {
         st = maker_fail(m, "the log's metadata is malformed");
     }
-    if (st == WEIR_OK && m->def && m->def->ncolumns != m->map->ncolumns) {
+    if (st == WEIR_OK) {
+        m->n = m->map->ncolumns - defined_hidden(m);
+    }
+    if (st == WEIR_OK && m->def && m->def->ncolumns != m->n) {
         st = maker_fail(m, arena_printf(m->a,
                                         "the definition has %u columns and the "
                                         "log %u: the table was altered since",
@@ -344,6 +416,12 @@ make_columns(struct maker *m)
     }
     if (st == WEIR_OK) {
         st = maker_read_log(m);
+    }
+    if (st == WEIR_OK && !m->def) {
+        m->n -= named_hidden(m);
+    }
+    if (m->n > 0) {
+        m->columns->hidden = (uint8_t)(m->map->ncolumns - m->n);
     }
     if (st == WEIR_OK) {
         st = maker_read_definition(m);
@@ -378,13 +456,13 @@ table_make(struct arena *a, enum binlog_flavour flavour,
     if (st != WEIR_OK) {
         return st;
     }
-    const struct weir_column **columns = arena_array(a, n, sizeof *columns);
-    for (uint32_t i = 0; i < n; i++) {
+    const struct weir_column **columns = arena_array(a, m.n, sizeof *columns);
+    for (uint32_t i = 0; i < m.n; i++) {
         columns[i] = &m.pub[i];
     }
     t->pub.schema = arena_str(a, map->schema);
     t->pub.name = arena_str(a, map->name);
-    t->pub.ncolumns = n;
+    t->pub.ncolumns = m.n;
     t->pub.columns = columns;
     t->columns = m.columns;
     t->flavour = flavour;

@@ -110,7 +110,7 @@ maker_read_definition(struct maker *m)
 {
     enum weir_status st = WEIR_OK;
 
-    for (uint32_t i = 0; m->def && i < m->map->ncolumns && st == WEIR_OK; i++) {
+    for (uint32_t i = 0; m->def && i < m->n && st == WEIR_OK; i++) {
         st = define_column(m, i);
     }
     return st;

@@ -36,8 +36,9 @@ log_names(struct maker *m)
 
     for (uint32_t i = 0; i < m->map->ncolumns; i++) {
         if (!m->opt.names.data) {
-            m->pub[i].name = m->def ? arena_str(m->a, m->def->columns[i].name)
-                                    : str_of(arena_printf(m->a, "@%u", i + 1));
+            m->pub[i].name = m->def && i < m->n
+                                 ? arena_str(m->a, m->def->columns[i].name)
+                                 : str_of(arena_printf(m->a, "@%u", i + 1));
             continue;
         }
         const struct weir_str name = read_str(&r, read_lenenc(&r));

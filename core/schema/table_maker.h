@@ -22,6 +22,7 @@ struct told { /* of a column, until it is made */
 struct maker {
     struct arena                  *a;
     const struct binlog_table_map *map;
+    uint32_t                       n; /* columns that are anybody's */
     const struct definition       *def;
     enum binlog_flavour            flavour;
     struct optional                opt;

@@ -45,7 +45,7 @@ skip_comment(struct tokens *t)
     if (at_line_comment(t)) {
         const char *line = memchr(t->p, '\n', left);
         t->p = line ? line + 1 : t->end;
-    } else if (at_text(t, "/*!") || at_text(t, "/*M!")) {
+    } else if (at_text(t, "/*!") || (at_text(t, "/*M!") && !t->mysql)) {
         t->p += t->p[2] == '!' ? 3 : 4;
         t->p += version_length(t->p, t->end);
     } else if (at_text(t, "/*")) {
@@ -188,9 +188,10 @@ token_next(struct tokens *t)
 
 void
 tokens_init(struct tokens *t, struct arena *a, struct weir_str text,
-            uint64_t sql_mode)
+            uint64_t sql_mode, bool mysql)
 {
     *t = (struct tokens){ .a = a,
+                          .mysql = mysql,
                           .p = text.data,
                           .end = text.data + text.len,
                           .sql_mode = sql_mode };

@@ -25,6 +25,7 @@ struct tokens {
     struct arena   *a;
     const char     *p, *end;
     uint64_t        sql_mode;
+    bool            mysql; /* to which MariaDB's comments are only comments */
     const char     *start; /* of the current one, in the statement */
     enum token_kind kind;
     struct weir_str text;  /* without quotes and escapes; in the statement's
@@ -34,7 +35,7 @@ struct tokens {
 
 /* Stands at the first token. */
 void tokens_init(struct tokens *t, struct arena *a, struct weir_str text,
-                 uint64_t sql_mode);
+                 uint64_t sql_mode, bool mysql);
 void token_next(struct tokens *t);
 
 bool token_is_word(const struct tokens *t, const char *word);

@@ -39,6 +39,7 @@ struct printer {
     uint64_t unsaid;   /* events with rows that can't be, beyond MAX_SAID */
 
     bool            in_txn;
+    bool            not_done; /* its ALTER begins, or has failed */
     struct weir_txn txn;
     char            gtid[sizeof((struct binlog_gtid *)0)->text];
 
@@ -129,6 +130,7 @@ on_gtid(struct printer *pr, const struct binlog_event *ev,
     memcpy(pr->gtid, gtid.text, sizeof pr->gtid);
     pr->txn.gtid = str_of(pr->gtid);
     pr->txn.thread_id = gtid.thread_id;
+    pr->not_done = gtid.not_done;
     if (gtid.commit_usec) {
         pr->txn.commit_usec = gtid.commit_usec;
     }
@@ -403,6 +405,9 @@ on_statement(struct printer *pr, const struct binlog_event *ev,
     case STATEMENT_TRUNCATE:
     case STATEMENT_DATABASE:
     case STATEMENT_DML:
+        if (pr->not_done) {
+            return;
+        }
         if (!pr->in_txn) {
             txn_begin(pr, ev);
             pr->in_txn = false;

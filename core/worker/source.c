@@ -484,6 +484,10 @@ judge(struct source_worker *s, enum weir_status st, const struct weir_err *err)
     if (st == WEIR_RETRY && receiver_full(s->receiver)) {
         return wait_for_room(s);
     }
+    if (st == WEIR_RETRY && receiver_reads_again(s->receiver)) {
+        log_info("%s", err->text);
+        return false;
+    }
     if (st == WEIR_RETRY) {
         if (run_was_fine(s)) {
             s->tries = 0;

@@ -29,4 +29,21 @@ ok(eval { wait_for('the other table goes on', 20, sub { $rows->() == 2 }) },
     'the other table goes on');
 like($weir->wait_log(qr/ error .*shop\.made is parked/), qr/a later alter table in the log/, 'what is unknown is said');
 cmp_ok($weir->log_count(qr/reading again/), '<=', 2, 'it was read again once or twice');
+
+# Altered again and again: each time more is read than the last time, so there is
+# nothing to wait for.
+$db->do('CREATE TABLE shop.often LIKE shop.other', 'INSERT INTO shop.often VALUES (1, 1)');
+$db->do("ALTER TABLE shop.often ADD d$_ INT FIRST",
+    'INSERT INTO shop.often VALUES (' . join(', ', map { $_ } 1 .. $_ + 2) . ')') for 1 .. 12;
+$db->do('INSERT INTO shop.x VALUES (3, 3)');
+$weir = $t->weir(config => <<"EOT")->start;
+pipeline shop {
+    ${\ shop_source($db, qq(start = "gtid:$begin"))}
+    sink x { tables = {"shop.x", "shop.often"}  file { root = "$dir/files"  path = "again.jsonl" } }
+}
+EOT
+$t->expect_log(qr/shop\.often is parked/);
+ok(eval { wait_for('past all of them', 25, sub { grep { /"i":3\b/ } Weir::Server::lines_of("$dir/files/again.jsonl") }) },
+    'thirteen times to read again, without a pause');
+is($weir->log_count(qr/reading again.*next try in [1-9]/), 0, 'no next try later');
 $t->done;

@@ -279,6 +279,38 @@ alters_that_end_it(void **state)
            "id int(11)!, a int(11), b int(11) [id]" });
 }
 
+/* The server compares names without case and accents. */
+static void
+names_out_of_ascii(void **state)
+{
+    (void)state;
+    mariadb();
+    EACH("CREATE TABLE t (a INT, `\303\211` INT)",
+         { "ALTER TABLE t DROP COLUMN IF EXISTS `\303\251`", "?ASCII" },
+         { "ALTER TABLE t DROP COLUMN IF EXISTS e", "?ASCII" },
+         { "ALTER TABLE t MODIFY COLUMN IF EXISTS `\303\251` INT FIRST",
+           "?ASCII" },
+         { "ALTER TABLE t CHANGE IF EXISTS `\303\251` b INT", "?ASCII" },
+         { "ALTER TABLE t RENAME COLUMN IF EXISTS `\303\251` TO b", "?ASCII" },
+         { "ALTER TABLE t ADD COLUMN IF NOT EXISTS `\303\251` INT", "?ASCII" },
+         { "ALTER TABLE t DROP COLUMN IF EXISTS `\303\211`", "a int(11)" },
+         { "ALTER TABLE t DROP COLUMN `\303\251`", "?not there" });
+}
+
+static void
+comments_of_mariadb(void **state)
+{
+    (void)state;
+    mariadb();
+    TAKE({ "CREATE TABLE t (a INT /*M! , b INT */, c INT /*M!100100 , d INT */)",
+           "a int(11), b int(11), c int(11), d int(11)" });
+    mysql();
+    TAKE({ "CREATE TABLE t (a INT /*M! , b INT */, c INT /*M!100100 , d INT */)",
+           "a int, c int" },
+         { "ALTER TABLE t CHANGE a b INT /*M! FIRST */ /*!80000 AFTER c */",
+           "c int, b int" });
+}
+
 static void
 created_otherwise(void **state)
 {
@@ -513,6 +545,8 @@ main(void)
         cmocka_unit_test(types_of_mariadb), cmocka_unit_test(types_of_mysql),
         cmocka_unit_test(alters),
         cmocka_unit_test(alters_that_end_it),
+        cmocka_unit_test(names_out_of_ascii),
+        cmocka_unit_test(comments_of_mariadb),
         cmocka_unit_test(created_otherwise), cmocka_unit_test(renames),
         cmocka_unit_test(charsets),         cmocka_unit_test(modes),
         cmocka_unit_test(comments),         cmocka_unit_test(prefixed),

@@ -92,8 +92,10 @@ no_tables(void **state)
     (void)state;
     SAYS("", "other ");
     SAYS("GRANT SELECT ON *.* TO u", "other ");
-    SAYS("CREATE TEMPORARY TABLE t (a int)", "other ");
-    SAYS("DROP TEMPORARY TABLE t", "other ");
+    SAYS("CREATE TEMPORARY TABLE t (a int)", "other  db.t");
+    SAYS("DROP /*!40005 TEMPORARY */ TABLE IF EXISTS t, d.u", "other  db.t,d.u");
+    SAYS("RENAME TABLE a WAIT 3 TO b, d.c NOWAIT TO e",
+         "table rename table db.a,db.b,d.c,db.e");
     SAYS("CREATE VIEW v AS SELECT 1", "other ");
     SAYS("# Dummy event", "other ");
 }
