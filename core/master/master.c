@@ -61,8 +61,9 @@ server_let_go(void *arg)
     struct server *s = arg;
 
     const int fds[] = { s->signal_fd,      s->state.lock_fd,
-                        s->ready_fd,       s->checker.socket,
-                        s->checker.errors, s->checker.generation_fd };
+                        s->state.run_fd,   s->ready_fd,
+                        s->checker.socket, s->checker.errors,
+                        s->checker.generation_fd };
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
         if (fds[i] != -1) {
             close(fds[i]);
@@ -460,7 +461,8 @@ int
 master_run(const struct master_options *o)
 {
     struct server s = { .options = o,
-                        .state = { .lock_fd = -1, .workers_fd = -1 },
+                        .state = { .lock_fd = -1, .workers_fd = -1,
+                                   .run_fd = -1 },
                         .checker = { .socket = -1,
                                      .errors = -1,
                                      .generation_fd = -1 },
