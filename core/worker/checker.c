@@ -264,7 +264,7 @@ ended_by_module(void)
 void
 checker_main(const struct checker_args *args)
 {
-    struct conf_errors errors = { .say = say };
+    struct conf_errors errors = { .say = say, .warn = say };
     struct weir_err    err = { "" };
     struct arena       a = { 0 };
 
