@@ -87,6 +87,17 @@ like($said, qr/^weir: .*state = "DIR\/weir\.conf\/state": stat .*: Not a directo
 like($said, qr/^weir: configuration DIR\/weir\.conf has 1 error$/m,
     'errors are counted');
 
+for my $which (qw(log pid)) {
+    config(qq(state = "$dir/state"\n$which = "$dir/none/weir.$which"\n$pipeline));
+    ($status, $said) = weir('-c', "$dir/weir.conf", '-t');
+    isnt($status, 0, "$which in a folder that is not there");
+    like($said, qr/$which = "DIR\/none\/weir\.$which": its folder has to be there first: No such file/,
+        '... is said');
+}
+config(qq(state = "$dir/state"\npid = "$dir/state/weir.pid"\n$pipeline));
+($status) = weir('-c', "$dir/weir.conf", '-t');
+is($status, 0, 'the state folder will be made');
+
 # Files that workers read: a warning, since they may yet be made.
 SKIP: {
     skip 'no sink redis here', 5 if !-e "$dir/modules/sink_redis.so";
