@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "base/title.h"
 #include "master/child.h"
 #include "master/control.h"
@@ -132,6 +133,25 @@ write_pid(const struct server *s, struct weir_err *err)
     const enum weir_status st =
         file_replace(s->generation.pid, line, 0644, err);
     return st == WEIR_OK ? st : weir_wrap(err, WEIR_FATAL, "pid file");
+}
+
+/* Not one that another server, which was given the same path, wrote since. */
+static void
+remove_pid(const struct server *s)
+{
+    struct arena    a = { 0 };
+    struct weir_str text;
+    struct weir_err ignored;
+    char            ours[32];
+
+    snprintf(ours, sizeof ours, "%d\n", (int)getpid());
+    if (s->generation.pid &&
+        file_read(&a, s->generation.pid, sizeof ours, &text, &ignored) ==
+            WEIR_OK &&
+        str_is(text, ours)) {
+        unlink(s->generation.pid);
+    }
+    arena_free(&a);
 }
 
 /* ---- The loop */
@@ -430,9 +450,7 @@ forget(struct server *s)
 static void
 end_server(struct server *s)
 {
-    if (s->generation.pid) {
-        unlink(s->generation.pid);
-    }
+    remove_pid(s);
     control_close(s);
     state_close(&s->state);
     log_info("ended");

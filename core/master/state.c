@@ -346,7 +346,8 @@ write_over(const struct state *s, const char *name, struct weir_str text,
     struct arena a = { 0 };
 
     const char *path = arena_printf(&a, "%s/%s", s->run, name);
-    const int   fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    const int   fd = openat(s->run_fd, name,
+                            O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     enum weir_status st = WEIR_OK;
     if (fd == -1) {
         st = fail_errno(err, WEIR_RETRY, "open %s", path);

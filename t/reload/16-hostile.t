@@ -69,12 +69,20 @@ my $state    = $weir->state;
 my $innocent = $t->make_dir('innocent');
 open $out, '>', "$innocent/kept" or die "$innocent/kept: $!\n";
 close $out;
+
+# Another server's pid file is not ours to remove.
+my ($pid_file) = Weir::read_file($weir->conf) =~ /^pid = "(.*)"/m;
+open $out, '>', $pid_file or die "$pid_file: $!\n";
+print $out "1\n";
+close $out;
+
 rename "$state/run", "$state/run.was" or die "rename: $!\n";
 symlink $innocent, "$state/run" or die "symlink: $!\n";
 kill HUP => $weir->{pid};
 $weir->wait_log(qr/reloaded/);
 kill QUIT => $weir->{pid};
 wait_for('the end', 30, sub { $t->ended($weir->{pid}) });
+is(Weir::read_file($pid_file), "1\n", 'a pid file that is another\'s stays');
 ok(-e "$innocent/kept", 'nothing behind the link was removed');
 ok(!-e "$innocent/reload", 'and nothing written');
 ($exit, $said) = $weir->command('-g', 'daemon = off');
