@@ -7,7 +7,7 @@
 
 #include "base/str.h"
 
-static void
+static void __attribute__((format(printf, 4, 0)))
 say_at(const struct conf_errors *errors,
        void (*say)(void *arg, const char *where, const char *sentence),
        struct place at, const char *fmt, va_list ap)
