@@ -65,7 +65,8 @@ enum weir_status
 file_read(struct arena *a, const char *path, size_t max, struct weir_str *out,
           struct weir_err *err)
 {
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* A FIFO there must not make us wait for a writer. */
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd == -1) {
         return fail_errno(err, WEIR_FATAL, "open %s", path);
     }
@@ -166,8 +167,8 @@ file_replace(const char *path, struct weir_str data, mode_t mode,
         return weir_fail(err, WEIR_FATAL, "%s: the path is too long", path);
     }
     const int fd =
-        open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-             mode);
+        open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW |
+                         O_NONBLOCK, mode);
     if (fd == -1) {
         return fail_errno(err, WEIR_RETRY, "open %s", beside);
     }

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/str.h"
 
 enum { LINE_MAX_BYTES = 4096, REPEAT_USEC = 60 * 1000000 };
 
@@ -205,6 +206,7 @@ format_text(char *line, size_t room, enum weir_level level, const char *now,
             line[i] = ' '; /* what a server says must not forge a line */
         }
     }
+    str_tame(line, n);
     return n;
 }
 

@@ -137,3 +137,17 @@ str_ordinal(unsigned n, char out[static 16])
     snprintf(out, 16, "%u%s", n, ends[regular ? 0 : n % 10]);
     return out;
 }
+
+void
+str_tame(char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        const unsigned char c = (unsigned char)text[i];
+        if ((c < ' ' && c != '\t') || c == 127) {
+            text[i] = '?';
+        } else if (c == 0xc2 && i + 1 < len &&
+                   ((unsigned char)text[i + 1] & 0xe0) == 0x80) {
+            text[i] = text[i + 1] = '?'; /* U+0080 to U+009F */
+        }
+    }
+}

@@ -47,6 +47,10 @@ uint64_t str_hash(uint64_t seed, struct weir_str s);
 /* The one of `names` that was probably meant by `typed`, or NULL. */
 const char *str_nearest(const char *typed, const char *const *names, size_t n);
 
+/* Control bytes, C1 as UTF-8 too, become '?': what others named must not steer
+ * the terminal of who reads it, nor forge a line.  Tabs stay. */
+void str_tame(char *text, size_t len);
+
 /* "3rd" */
 const char *str_ordinal(unsigned n, char out[static 16]);
 

@@ -113,6 +113,8 @@ struct conf_errors {
     void (*say)(void *arg, const char *where, const char *sentence);
     void    *arg;
     unsigned n;
+    /* What is no error, but will be one if nobody mends it; NULL: not asked. */
+    void (*warn)(void *arg, const char *where, const char *sentence);
 };
 
 /*

@@ -3,25 +3,18 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
-static void
-tame(char *text)
+#include "base/str.h"
+
+static void __attribute__((format(printf, 4, 0)))
+say_at(const struct conf_errors *errors,
+       void (*say)(void *arg, const char *where, const char *sentence),
+       struct place at, const char *fmt, va_list ap)
 {
-    for (char *p = text; *p; p++) {
-        if ((unsigned char)*p < ' ' || *p == 0x7f) {
-            *p = '?';
-        }
-    }
-}
+    char where[1100], sentence[2048];
 
-void
-report(struct conf_errors *errors, struct place at, const char *fmt, ...)
-{
-    char    where[1100], sentence[2048];
-    va_list ap;
-
-    errors->n++;
-    if (!errors->say) {
+    if (!say) {
         return;
     }
     if (at.line) {
@@ -29,10 +22,30 @@ report(struct conf_errors *errors, struct place at, const char *fmt, ...)
     } else {
         snprintf(where, sizeof where, "%.1024s", at.file);
     }
-    va_start(ap, fmt);
     vsnprintf(sentence, sizeof sentence, fmt, ap);
+    str_tame(where, strlen(where));
+    str_tame(sentence, strlen(sentence));
+    say(errors->arg, where, sentence);
+}
+
+void
+report(struct conf_errors *errors, struct place at, const char *fmt, ...)
+{
+    va_list ap;
+
+    errors->n++;
+    va_start(ap, fmt);
+    say_at(errors, errors->say, at, fmt, ap);
     va_end(ap);
-    tame(where);
-    tame(sentence);
-    errors->say(errors->arg, where, sentence);
+}
+
+void
+report_warning(struct conf_errors *errors, struct place at, const char *fmt,
+               ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say_at(errors, errors->warn, at, fmt, ap);
+    va_end(ap);
 }

@@ -15,5 +15,9 @@ struct place {
 /* Says it and counts it.  Control bytes are shown as '?'. */
 void report(struct conf_errors *errors, struct place at, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same of what is no error: not counted. */
+void report_warning(struct conf_errors *errors, struct place at,
+                    const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

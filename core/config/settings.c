@@ -1,8 +1,10 @@
 /* settings.c - see settings.h. */
 #include "config/settings.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "config/unknown.h"
@@ -139,6 +141,18 @@ fill_map(const struct fill *f)
     memcpy(f->out, &map, sizeof map);
 }
 
+/* It may yet be made, or given away: so it is a warning. */
+static void
+look_for_file(const struct fill *f, const char *path)
+{
+    if (path[0] == '/' && access(path, R_OK) == -1) {
+        report_warning(f->s->errors, f->at,
+                       "warning: %s: uid %u, as whom workers run, can't read "
+                       "%s: %s", f->d->name, (unsigned)geteuid(), path,
+                       strerror(errno));
+    }
+}
+
 static void
 fill_scalar(const struct fill *f, const char *text)
 {
@@ -150,6 +164,9 @@ fill_scalar(const struct fill *f, const char *text)
 
     if (f->d->kind == WEIR_K_STR) {
         memcpy(f->out, &text, sizeof text);
+        if (f->d->flags & WEIR_FILE) {
+            look_for_file(f, text);
+        }
     } else if (f->d->kind == WEIR_K_TEMPLATE) {
         st = template_parse(f->s->arena, text, f->d->flags, &template, &err);
         memcpy(f->out, &template, sizeof template);

@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "base/title.h"
 #include "master/child.h"
 #include "master/control.h"
@@ -61,8 +62,9 @@ server_let_go(void *arg)
     struct server *s = arg;
 
     const int fds[] = { s->signal_fd,      s->state.lock_fd,
-                        s->ready_fd,       s->checker.socket,
-                        s->checker.errors, s->checker.generation_fd };
+                        s->state.run_fd,   s->ready_fd,
+                        s->checker.socket, s->checker.errors,
+                        s->checker.generation_fd };
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
         if (fds[i] != -1) {
             close(fds[i]);
@@ -131,6 +133,25 @@ write_pid(const struct server *s, struct weir_err *err)
     const enum weir_status st =
         file_replace(s->generation.pid, line, 0644, err);
     return st == WEIR_OK ? st : weir_wrap(err, WEIR_FATAL, "pid file");
+}
+
+/* Not one that another server, which was given the same path, wrote since. */
+static void
+remove_pid(const struct server *s)
+{
+    struct arena    a = { 0 };
+    struct weir_str text;
+    struct weir_err ignored;
+    char            ours[32];
+
+    snprintf(ours, sizeof ours, "%d\n", (int)getpid());
+    if (s->generation.pid &&
+        file_read(&a, s->generation.pid, sizeof ours, &text, &ignored) ==
+            WEIR_OK &&
+        str_is(text, ours)) {
+        unlink(s->generation.pid);
+    }
+    arena_free(&a);
 }
 
 /* ---- The loop */
@@ -429,9 +450,7 @@ forget(struct server *s)
 static void
 end_server(struct server *s)
 {
-    if (s->generation.pid) {
-        unlink(s->generation.pid);
-    }
+    remove_pid(s);
     control_close(s);
     state_close(&s->state);
     log_info("ended");
@@ -460,7 +479,8 @@ int
 master_run(const struct master_options *o)
 {
     struct server s = { .options = o,
-                        .state = { .lock_fd = -1, .workers_fd = -1 },
+                        .state = { .lock_fd = -1, .workers_fd = -1,
+                                   .run_fd = -1 },
                         .checker = { .socket = -1,
                                      .errors = -1,
                                      .generation_fd = -1 },

@@ -337,11 +337,13 @@ free_ended(struct server *s)
             continue;
         }
         *at = c->next;
-        const char *pipeline = arena_strdup(&s->start, c->pipeline);
+        struct arena a = { 0 };
+        const char  *pipeline = arena_strdup(&a, c->pipeline);
         child_free(&c);
         if (!s->is_ending) {
             write_slots(s, pipeline);
         }
+        arena_free(&a);
     }
 }
 

@@ -106,18 +106,39 @@ open_lock(struct arena *a, const char *dir, const char *name,
     return fd;
 }
 
+/* By its descriptor, never by its name: workers, who may be somebody else and
+ * own what is around it, could have put a link there. */
 static void
-empty_run(const char *run)
+empty_run(int run_fd)
 {
-    DIR *folder = opendir(run);
+    const int fd = openat(run_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR      *folder = fd == -1 ? NULL : fdopendir(fd);
 
     if (!folder) {
+        close(fd);
         return;
     }
     for (struct dirent *e = readdir(folder); e; e = readdir(folder)) {
-        unlinkat(dirfd(folder), e->d_name, 0);
+        unlinkat(fd, e->d_name, 0);
     }
     closedir(folder);
+}
+
+static enum weir_status
+open_run(struct state *s, const struct account *account, struct weir_err *err)
+{
+    struct stat st;
+
+    if (lstat(s->run, &st) == 0 && !S_ISDIR(st.st_mode)) {
+        return weir_fail(err, WEIR_FATAL, "%s is not a folder", s->run);
+    }
+    const enum weir_status status = make_folder(s->run, account, err);
+    if (status != WEIR_OK) {
+        return status;
+    }
+    s->run_fd = open(s->run, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return s->run_fd == -1 ? fail_errno(err, WEIR_FATAL, "open %s", s->run)
+                           : WEIR_OK;
 }
 
 static enum weir_status
@@ -161,7 +182,10 @@ drop_locks(struct state *s)
     if (s->workers_fd != -1) {
         close(s->workers_fd);
     }
-    s->lock_fd = s->workers_fd = -1;
+    if (s->run_fd != -1) {
+        close(s->run_fd);
+    }
+    s->lock_fd = s->workers_fd = s->run_fd = -1;
 }
 
 enum weir_status
@@ -171,20 +195,21 @@ state_open(struct arena *a, const char *dir, const struct account *account,
     *out = (struct state){ .dir = arena_strdup(a, dir),
                            .run = arena_printf(a, "%s/run", dir),
                            .lock_fd = -1,
-                           .workers_fd = -1 };
+                           .workers_fd = -1,
+                           .run_fd = -1 };
 
     enum weir_status st = make_folder(dir, account, err);
     if (st == WEIR_OK) {
         st = take_locks(a, out, err);
     }
     if (st == WEIR_OK) {
-        st = make_folder(out->run, account, err);
+        st = open_run(out, account, err);
     }
     if (st != WEIR_OK) {
         drop_locks(out);
         return weir_wrap(err, st, "state directory");
     }
-    empty_run(out->run);
+    empty_run(out->run_fd);
     return WEIR_OK;
 }
 
@@ -211,7 +236,7 @@ state_close(struct state *s)
     if (s->lock_fd == -1) {
         return;
     }
-    empty_run(s->run);
+    empty_run(s->run_fd);
     if (ftruncate(s->lock_fd, 0) == -1) {
         /* A stale pid in a file that nobody has locked is never believed. */
     }
@@ -293,17 +318,19 @@ state_put(const struct state *s, const char *name, struct weir_str text,
     struct arena a = { 0 };
 
     const char *path = arena_printf(&a, "%s/%s", s->run, name);
-    const char *beside = arena_printf(&a, "%s.new", path);
-    const int   fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC |
-                                      O_NOFOLLOW, 0644);
+    const char *beside = arena_printf(&a, "%s.new", name);
+    const int   fd = openat(s->run_fd, beside,
+                            O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC |
+                                O_NOFOLLOW | O_NONBLOCK, 0644);
     enum weir_status st = WEIR_OK;
     if (fd == -1) {
-        st = fail_errno(err, WEIR_RETRY, "open %s", beside);
+        st = fail_errno(err, WEIR_RETRY, "open %s.new", path);
     } else {
-        st = file_write(fd, beside, text.data, text.len, err);
+        st = file_write(fd, path, text.data, text.len, err);
         close(fd);
     }
-    if (st == WEIR_OK && rename(beside, path) == -1) {
+    if (st == WEIR_OK &&
+        renameat(s->run_fd, beside, s->run_fd, name) == -1) {
         st = fail_errno(err, WEIR_RETRY, "rename %s", path);
     }
     arena_free(&a);
@@ -319,7 +346,8 @@ write_over(const struct state *s, const char *name, struct weir_str text,
     struct arena a = { 0 };
 
     const char *path = arena_printf(&a, "%s/%s", s->run, name);
-    const int   fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    const int   fd = openat(s->run_fd, name,
+                            O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     enum weir_status st = WEIR_OK;
     if (fd == -1) {
         st = fail_errno(err, WEIR_RETRY, "open %s", path);

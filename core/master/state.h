@@ -23,7 +23,7 @@
 
 struct state {
     const char *dir, *run;
-    int         lock_fd, workers_fd;
+    int         lock_fd, workers_fd, run_fd;
 };
 
 /* Makes the folders, takes the lock, waits for what a killed master left

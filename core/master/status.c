@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/str.h"
 
 #define SECOND INT64_C(1000000)
 
@@ -63,11 +64,7 @@ get_text(struct arena *a, const struct worker_page *page, enum page_text which)
     char text[1024] = "";
 
     page_get_text(page, which, text, sizeof text);
-    for (char *p = text; *p; p++) {
-        if ((unsigned char)*p < ' ' || *p == 127) {
-            *p = '?';
-        }
-    }
+    str_tame(text, strlen(text));
     return arena_strdup(a, text);
 }
 

@@ -33,6 +33,9 @@ struct ctl {
 int ctl_say(int exit_status, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* What a server or a file named, as a terminal may get it: str_tame(). */
+const char *ctl_shown(struct arena *a, struct weir_str text);
+
 /* "PIPELINE/SINK", or SINK alone where one pipeline only has such a sink.
  * False, and said, if there is none. */
 bool ctl_sink(struct ctl *c, const char **pipeline, const char **sink);

@@ -223,11 +223,13 @@ list_parked(struct asked *a, const struct side *log)
         return;
     }
     clock_format(s.since_usec, since);
-    printf("%s/%s  %.*s.%.*s: %" PRIu64 " rows kept, since %s\n    %s\n"
-           "    mend that, then: weirctl park resume %s/%s %.*s.%.*s\n",
-           log->pipeline, log->sink, STR_ARG(schema), STR_ARG(table), s.rows,
-           since, s.reason, log->pipeline, log->sink, STR_ARG(schema),
-           STR_ARG(table));
+    struct arena *arena = &a->c->arena;
+    const char   *name = arena_printf(arena, "%s.%s", ctl_shown(arena, schema),
+                                      ctl_shown(arena, table));
+    printf("%s/%s  %s: %" PRIu64 " rows kept, since %s\n    %s\n"
+           "    mend that, then: weirctl park resume %s/%s %s\n",
+           log->pipeline, log->sink, name, s.rows, since,
+           ctl_shown(arena, str_of(s.reason)), log->pipeline, log->sink, name);
 }
 
 static void
@@ -253,8 +255,9 @@ list_letter(struct asked *a, const struct side *log,
         return;
     }
     clock_format(r->usec, when);
-    printf("%s/%s  %" PRIu64 "  %s  %u attempts\n    %.*s\n", log->pipeline,
-           log->sink, r->at, when, r->attempts, STR_ARG(r->reason));
+    printf("%s/%s  %" PRIu64 "  %s  %u attempts\n    %s\n", log->pipeline,
+           log->sink, r->at, when, r->attempts,
+           ctl_shown(&a->c->arena, r->reason));
 }
 
 static void

@@ -83,10 +83,10 @@ list_segment(struct ctl *c, const struct relaylog *l, const struct summary *s,
         clock_format(s->last_usec, to);
     }
     status_bytes(l->size, size);
-    printf("%020" PRIu64 "  %10s  %8" PRIu64 "  %-24s  %-24s  %.*s (%.*s:%"
+    printf("%020" PRIu64 "  %10s  %8" PRIu64 "  %-24s  %-24s  %s (%s:%"
            PRIu64 ")\n", l->head.base, size, s->transactions, from, to,
-           STR_ARG(s->origin.gtid_set), STR_ARG(s->origin.file),
-           s->origin.file_offset);
+           ctl_shown(&c->arena, s->origin.gtid_set),
+           ctl_shown(&c->arena, s->origin.file), s->origin.file_offset);
 }
 
 static int

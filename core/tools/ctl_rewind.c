@@ -287,11 +287,13 @@ say_plan(struct ctl *c, const struct plan *p)
     }
     clock_format(p->first_usec, first);
     clock_format(p->last_usec, last);
-    printf("%s/%s\n  stands at   %.*s (%.*s:%" PRIu64 ")\n"
+    printf("%s/%s\n  stands at   %s (%s:%" PRIu64 ")\n"
            "  begins with %s, relay offset %" PRIu64 "\n"
            "  %" PRIu64 " transactions, committed %s to %s, are sent again\n",
-           p->pipeline, p->sink, STR_ARG(p->at.gtid_set), STR_ARG(p->at.file),
-           p->at.file_offset, p->first, p->offset, p->again, first, last);
+           p->pipeline, p->sink, ctl_shown(&c->arena, p->at.gtid_set),
+           ctl_shown(&c->arena, p->at.file), p->at.file_offset,
+           ctl_shown(&c->arena, str_of(p->first)), p->offset, p->again, first,
+           last);
 }
 
 static bool

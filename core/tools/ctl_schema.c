@@ -62,7 +62,7 @@ note(struct ctl *c, const struct frame *f, const struct given *list,
 }
 
 static void
-show(const struct ctl *c, const struct latest *t, struct buf *out)
+show(struct ctl *c, const struct latest *t, struct buf *out)
 {
     const struct weir_table *pub = &t->table->pub;
 
@@ -75,25 +75,26 @@ show(const struct ctl *c, const struct latest *t, struct buf *out)
         ctl_print(out);
         return;
     }
-    printf("%.*s.%.*s, version %" PRIu64 "%s%s%s\n", STR_ARG(pub->schema),
-           STR_ARG(pub->name), t->offset,
+    struct arena *a = &c->arena;
+    printf("%s.%s, version %" PRIu64 "%s%s%s\n", ctl_shown(a, pub->schema),
+           ctl_shown(a, pub->name), t->offset,
            t->given ? ", names given by weirctl schema set" : "",
            t->table->names_known ? "" : ", names unknown: ",
-           t->table->names_known ? "" : t->table->reason);
+           t->table->names_known ? ""
+                                 : ctl_shown(a, str_of(t->table->reason)));
     for (uint32_t i = 0; i < pub->ncolumns; i++) {
         bool is_key = false;
         for (uint32_t k = 0; k < pub->nkey; k++) {
             is_key = is_key || pub->key[k] == i;
         }
-        printf("    %-30.*s  %.*s%s\n", STR_ARG(pub->columns[i]->name),
-               STR_ARG(pub->columns[i]->sql_type), is_key ? "  key" : "");
+        printf("    %-30s  %s%s\n", ctl_shown(a, pub->columns[i]->name),
+               ctl_shown(a, pub->columns[i]->sql_type), is_key ? "  key" : "");
     }
 }
 
 /* Of rows that are still to come. */
 static void
-show_coming(const struct ctl *c, const struct given *g,
-            const struct latest *all)
+show_coming(struct ctl *c, const struct given *g, const struct latest *all)
 {
     const struct latest *t = all;
 
@@ -105,11 +106,12 @@ show_coming(const struct ctl *c, const struct given *g,
     if (t || !g->at_end || c->json) {
         return;
     }
-    printf("%.*s.%.*s, of its next row, names given by weirctl schema set\n",
-           STR_ARG(g->schema), STR_ARG(g->name));
+    struct arena *a = &c->arena;
+    printf("%s.%s, of its next row, names given by weirctl schema set\n",
+           ctl_shown(a, g->schema), ctl_shown(a, g->name));
     for (uint32_t i = 0; i < g->def->ncolumns; i++) {
-        printf("    %-30.*s  %.*s\n", STR_ARG(g->def->columns[i].name),
-               STR_ARG(g->def->columns[i].sql_type));
+        printf("    %-30s  %s\n", ctl_shown(a, g->def->columns[i].name),
+               ctl_shown(a, g->def->columns[i].sql_type));
     }
 }
 

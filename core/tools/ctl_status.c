@@ -138,8 +138,8 @@ put_stored(struct ctl *c, const char *pipeline, const char *sink,
         if (p.time_usec) {
             clock_format(p.time_usec, when);
         }
-        printf("  %s/%s stands at %.*s (%.*s:%" PRIu64 "), as of %s\n",
-               pipeline, sink, STR_ARG(p.gtid_set), STR_ARG(p.file),
+        printf("  %s/%s stands at %s (%s:%" PRIu64 "), as of %s\n", pipeline,
+               sink, ctl_shown(a, p.gtid_set), ctl_shown(a, p.file),
                p.file_offset, when);
         return;
     }

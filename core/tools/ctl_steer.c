@@ -103,6 +103,7 @@ ctl_ask(struct ctl *c, const char *request, char *answer, size_t room,
     }
     if (strncmp(text, "ok ", 3) == 0) {
         snprintf(answer, room, "%s", text + 3);
+        str_tame(answer, strlen(answer));
         return WEIR_OK;
     }
     return weir_fail(err, WEIR_REJECT, "%s",

@@ -83,7 +83,10 @@ static void
 say(struct cat *c, bool lost, const char *text)
 {
     flush_output(c); /* so that both are in order where they meet */
-    fprintf(stderr, "weircat: %s\n", text);
+    char line[1200];
+    snprintf(line, sizeof line, "%s", text);
+    str_tame(line, strlen(line));
+    fprintf(stderr, "weircat: %s\n", line);
     c->failed = c->failed || lost;
 }
 

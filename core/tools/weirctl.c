@@ -22,6 +22,7 @@
 struct command {
     const char *name, *arguments, *what, *help;
     int (*run)(struct ctl *c);
+    int most; /* words behind it */
 };
 
 static const struct command commands[] = {
@@ -30,26 +31,27 @@ static const struct command commands[] = {
       "has its reason and what to do below it.  --watch prints it each second.\n"
       "Without a server: where each sink stands, by its checkpoint.\n"
       "Exit status: 0 all runs, 1 something does not, 2 no server runs.\n",
-      ctl_status },
+      ctl_status, 0 },
     { "lag", "[--json]", "how far each sink is behind",
       "LAG is how old the last commit was when it was delivered, or how much\n"
       "newer what the source has had since is; BEHIND is in bytes of the\n"
-      "relay.\n", ctl_lag },
+      "relay.\n", ctl_lag, 0 },
     { "pause", "SINK [REASON]", "drain a sink and hold it",
       "The sink ends at a transaction's end and stays so, over reloads and\n"
       "restarts, until it is resumed; status shows the reason.  Meanwhile the\n"
-      "relay keeps what it needs, within relay { size }.\n", ctl_pause },
+      "relay keeps what it needs, within relay { size }.\n", ctl_pause,
+      INT_MAX },
     { "resume", "SINK", "let a paused sink go on", "It goes on where it stopped.\n",
-      ctl_resume },
+      ctl_resume, 1 },
     { "rewind", "SINK --to GTID|TIME|earliest [--yes]",
       "send transactions again",
       "Goes back in the relay: what came after GTID, or was committed at TIME\n"
       "(\"YYYY-MM-DD HH:MM:SS\", UTC) or later, or all that is there, is sent\n"
       "again.  Says what it will do, and asks; --yes does not.  Refused where\n"
       "the relay does not reach back.  With --json and without --yes it only\n"
-      "says what it would do.\n", ctl_rewind },
+      "says what it would do.\n", ctl_rewind, 1 },
     { "adopt", "SINK", "take over what another weir left in a sink's target",
-      "What `adopt = on` in the sink's block does, once.\n", ctl_adopt },
+      "What `adopt = on` in the sink's block does, once.\n", ctl_adopt, 1 },
     { "park", "list|show|resume|discard [SINK [TABLE]] [--json]",
       "tables that a sink has put aside",
       "list     which, since when, why, and what to do\n"
@@ -57,19 +59,19 @@ static const struct command commands[] = {
       "resume   applies what is kept, in its order; then the table joins the\n"
       "         stream.  Stops where the sink refuses again\n"
       "discard  throws it away; the table goes on with what comes\n"
-      "TABLE is DATABASE.TABLE.\n", ctl_park },
+      "TABLE is DATABASE.TABLE.\n", ctl_park, 3 },
     { "dead", "list|show|replay|discard [SINK [ID|all]] [--json]",
       "single events that a sink has put aside",
       "list     each with its number, reason, attempts\n"
       "show     as JSON objects, raw bytes too; one of them, or all\n"
       "replay   sends them again, but for those whose row has a newer version\n"
       "         by now\n"
-      "discard  throws them away\n", ctl_dead },
+      "discard  throws them away\n", ctl_dead, 3 },
     { "relay", "ls|verify|dump [PIPELINE] [--json]", "the segments on disk",
       "ls      each segment: its base, size, times and position\n"
       "verify  reads all of it and checks every CRC; exit status 1: damaged\n"
       "dump    each frame as a JSON object a line, rows decoded\n",
-      ctl_relay },
+      ctl_relay, 2 },
     { "schema", "show [PIPELINE [GLOB]] | set PIPELINE TABLE [FILE]",
       "tables as the relay describes them",
       "show  tables as the relay last described them; GLOB is of\n"
@@ -80,12 +82,12 @@ static const struct command commands[] = {
       "      lacks (--from VERSION: of those rows; --from now: of what comes),\n"
       "      and followed through the log's DDL from there.  Refused where it\n"
       "      does not fit the log.  Sinks that stopped for want of it go on.\n",
-      ctl_schema },
+      ctl_schema, 4 },
     { "reload", "", "test the configuration, then change over to it",
       "Waits until all workers are as the new one says; exit status 1: it was\n"
-      "refused, and everything goes on as before.\n", ctl_reload },
+      "refused, and everything goes on as before.\n", ctl_reload, 0 },
     { "version", "", "of this program, and of the server that runs", "",
-      ctl_version },
+      ctl_version, 0 },
 };
 enum { NCOMMANDS = sizeof commands / sizeof *commands };
 
@@ -96,15 +98,25 @@ static const char exits[] =
 int
 ctl_say(int exit_status, const char *fmt, ...)
 {
+    char    sentence[4096];
     va_list ap;
 
     fflush(stdout);
-    fputs("weirctl: ", stderr);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    vsnprintf(sentence, sizeof sentence, fmt, ap);
     va_end(ap);
-    fputc('\n', stderr);
+    str_tame(sentence, strlen(sentence));
+    fprintf(stderr, "weirctl: %s\n", sentence);
     return exit_status;
+}
+
+const char *
+ctl_shown(struct arena *a, struct weir_str text)
+{
+    char *copy = arena_cstr(a, text);
+
+    str_tame(copy, strlen(copy));
+    return copy;
 }
 
 /* ---- JSON */
@@ -412,6 +424,11 @@ main(int argc, char **argv)
     }
     c.argc--;
     c.argv++;
+    if (c.argc > command->most) {
+        return ctl_say(CTL_USAGE, "'%.80s' is too much: weirctl %s %s",
+                       c.argv[command->most], command->name,
+                       command->arguments);
+    }
     join_reason(&c);
     const enum weir_status st =
         state_holder(&c.arena, c.state, &c.holder, &err);

@@ -104,6 +104,28 @@ check_state(const char *state, bool was_root, struct weir_err *err)
     return WEIR_OK;
 }
 
+/* The master makes these files, not their folders. */
+static enum weir_status
+check_folder(const char *directive, const char *path, const char *state,
+             struct weir_err *err)
+{
+    char        folder[PATH_MAX];
+    struct stat st;
+
+    if (!path || snprintf(folder, sizeof folder, "%s", path) >=
+                     (int)sizeof folder) {
+        return WEIR_OK;
+    }
+    const char *above = dirname(folder);
+    if (strcmp(above, state) == 0 || stat(above, &st) == 0 ||
+        (errno != ENOENT && errno != ENOTDIR)) {
+        return WEIR_OK;
+    }
+    return fail_errno(err, WEIR_FATAL,
+                      "%s = \"%s\": its folder has to be there first", directive,
+                      path);
+}
+
 /* ---- The generation */
 
 static void
@@ -236,6 +258,12 @@ check(struct arena *a, const struct checker_args *args,
         return st;
     }
     st = check_state(c->state, was_root, err);
+    if (st == WEIR_OK) {
+        st = check_folder("log", c->log, c->state, err);
+    }
+    if (st == WEIR_OK) {
+        st = check_folder("pid", c->pid, c->state, err);
+    }
     if (st == WEIR_OK && args->socket != -1) {
         st = hand_over(a, c, text, args->socket, err);
     }
@@ -265,7 +293,7 @@ ended_by_module(void)
 void
 checker_main(const struct checker_args *args)
 {
-    struct conf_errors errors = { .say = say };
+    struct conf_errors errors = { .say = say, .warn = say };
     struct weir_err    err = { "" };
     struct arena       a = { 0 };
 

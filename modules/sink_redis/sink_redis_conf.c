@@ -25,15 +25,16 @@ const struct weir_directive redis_directives[] = {
              .help = "ACL user; without it the password is the default user's"),
     WEIR_STR(T, password, .flags = WEIR_SECRET | WEIR_ENV,
              .help = "password; better in a file"),
-    WEIR_STR(T, password_file, .help = "file of one line, read at each "
-             "connect"),
+    WEIR_STR(T, password_file, .flags = WEIR_FILE,
+             .help = "file of one line, read at each connect"),
     WEIR_CHOICE(T, tls, .value = "off", .names = tls_names,
                 .help = "off, on (encrypted, nobody verified) or verify"),
-    WEIR_STR(T, tls_ca, .help = "a file with the certificates that tls = "
-             "verify trusts; none: the system's"),
-    WEIR_STR(T, tls_cert, .help = "a file with our own certificate, if Redis "
-             "wants it"),
-    WEIR_STR(T, tls_key, .help = "a file with its key"),
+    WEIR_STR(T, tls_ca, .flags = WEIR_FILE,
+             .help = "a file with the certificates that tls = verify trusts; "
+                     "none: the system's"),
+    WEIR_STR(T, tls_cert, .flags = WEIR_FILE,
+             .help = "a file with our own certificate, if Redis wants it"),
+    WEIR_STR(T, tls_key, .flags = WEIR_FILE, .help = "a file with its key"),
     WEIR_INT(T, db, .value = "0", .max = 1000000,
              .help = "number of the database"),
     WEIR_CHOICE(T, command, .value = "hash", .names = command_names,

@@ -87,6 +87,40 @@ like($said, qr/^weir: .*state = "DIR\/weir\.conf\/state": stat .*: Not a directo
 like($said, qr/^weir: configuration DIR\/weir\.conf has 1 error$/m,
     'errors are counted');
 
+for my $which (qw(log pid)) {
+    config(qq(state = "$dir/state"\n$which = "$dir/none/weir.$which"\n$pipeline));
+    ($status, $said) = weir('-c', "$dir/weir.conf", '-t');
+    isnt($status, 0, "$which in a folder that is not there");
+    like($said, qr/$which = "DIR\/none\/weir\.$which": its folder has to be there first: No such file/,
+        '... is said');
+}
+config(qq(state = "$dir/state"\npid = "$dir/state/weir.pid"\n$pipeline));
+($status) = weir('-c', "$dir/weir.conf", '-t');
+is($status, 0, 'the state folder will be made');
+
+# Files that workers read: a warning, since they may yet be made.
+SKIP: {
+    skip 'no sink redis here', 5 if !-e "$dir/modules/sink_redis.so";
+    my $with = $pipeline =~ s/sink_null/sink_redis/r
+        =~ s/null \{ \}/redis { key = "t:{id}"\n password_file = "$dir\/pw" }/r;
+    config(qq(state = "$dir/state"\n$with));
+    ($status, $said) = weir('-c', "$dir/weir.conf", '-t');
+    is($status, 0, 'a password file that is not there is no error') or diag $said;
+    like($said, qr/^weir: DIR\/weir\.conf:4: warning: password_file: uid $>, as whom workers run, can't read DIR\/pw: No such file/m,
+        'but said, at its line');
+    open my $pw, '>', "$dir/pw" or die "$dir/pw: $!\n";
+    close $pw;
+    chmod 0600, "$dir/pw";
+    ($status, $said) = weir('-c', "$dir/weir.conf", '-t');
+    unlike($said, qr/warning/, 'one that is there is not');
+    skip 'needs root', 2 if $> != 0;
+    config(qq(user = nobody\nstate = "$dir/state"\n$with));
+    ($status, $said) = weir('-c', "$dir/weir.conf", '-t');
+    is($status, 0, 'one of root\'s alone is no error');
+    like($said, qr/warning: password_file: uid [1-9]\d*, .* can't read DIR\/pw: Permission denied/,
+        'but said: it is read as the user');
+}
+
 config(qq(user = no-such-user\nstate = "$dir/state"\n$pipeline));
 SKIP: {
     skip 'needs root', 4 if $> != 0;

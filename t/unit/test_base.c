@@ -220,6 +220,16 @@ words(void **state)
     arena_free(&a);
 }
 
+static void
+tamed_names(void **unused)
+{
+    char text[] = "a\tb\x1b[2Jc\nd\x7f \xc2\x9b\xc3\x9b caf\xc3\xa9 \xc2";
+
+    (void)unused;
+    str_tame(text, sizeof text - 1);
+    assert_string_equal(text, "a\tb?[2Jc?d? ??\xc3\x9b caf\xc3\xa9 \xc2");
+}
+
 int
 main(void)
 {
@@ -233,6 +243,7 @@ main(void)
         cmocka_unit_test(json_log),
         cmocka_unit_test(requests),
         cmocka_unit_test(words),
+        cmocka_unit_test(tamed_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
