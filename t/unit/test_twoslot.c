@@ -251,7 +251,9 @@ read_while_written_and_killed(void **state)
                 }
             }
         }
-        for (int i = 0; i < 200; i++) {
+        /* Until it has written: it may not have had a processor so far. */
+        const uint64_t had = last;
+        for (int i = 0; i < 200 || last == had; i++) {
             struct arena    a = { 0 };
             struct weir_str value;
             struct weir_err err;
@@ -275,7 +277,7 @@ read_while_written_and_killed(void **state)
         assert_true(n >= last);
         last = n;
     }
-    assert_true(last > 30);
+    assert_true(last >= 30);
 }
 
 static void
