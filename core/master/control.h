@@ -13,9 +13,9 @@
  *     ok SENTENCE  |  refused SENTENCE
  *
  * What is asked of a worker is handed on in <state>/PIPELINE.SINK.request, or
- * PIPELINE.request for the source (base/request.h).  Only root and who runs the master are listened to, lines
- * are bounded, and who says nothing for some seconds is left: nobody can make
- * the master wait.
+ * PIPELINE.request for the source (base/request.h).  Only root and who runs the
+ * master are listened to, lines are bounded, and who says nothing for some
+ * seconds is left: nobody can make the master wait.
  */
 #ifndef WEIR_MASTER_CONTROL_H
 #define WEIR_MASTER_CONTROL_H
@@ -25,7 +25,7 @@
 #include "master/server.h"
 
 enum { CONTROL_CLIENTS = 8, CONTROL_LINE_MAX = 1 << 20,
-       CONTROL_FDS = CONTROL_CLIENTS + 1 };
+       CONTROL_FDS = CONTROL_CLIENTS + 1, CONTROL_SENTENCE_MAX = 1384 };
 
 /* `path` NULL: in the run folder.  FATAL: it can't be had, or somebody else
  * listens there. */
@@ -40,5 +40,10 @@ void control_poll(const struct server *s, struct pollfd *out);
 /* Does what has come, as far as it goes without waiting, and leaves who has
  * been silent for too long; gives the time when that is due next. */
 int64_t control_serve(struct server *s, int64_t now);
+
+/* control_request.c.  Does what a line asks for that the user `uid` sent;
+ * whether it was done, and what to answer, into CONTROL_SENTENCE_MAX bytes. */
+bool control_request(struct server *s, unsigned uid, struct weir_str line,
+                     char *sentence);
 
 #endif
