@@ -129,6 +129,21 @@ binlog_files_adjoin(const char *path, const char *next, struct weir_err *err)
                      "behind the gap as a pipeline of its own", next, path);
 }
 
+bool
+binlog_files_to_come(const struct binlog_files *files, struct weir_str name)
+{
+    const char *const last = binlog_file_name(files->paths[files->n - 1]);
+    char              next[256];
+
+    if (name.len >= sizeof next) {
+        return false;
+    }
+    memcpy(next, name.data, name.len);
+    next[name.len] = '\0';
+    return same_base(last, next) && strtoull(digits_of(next), NULL, 10) ==
+                                        strtoull(digits_of(last), NULL, 10) + 1;
+}
+
 /* ---- A folder */
 
 static enum weir_status

@@ -275,6 +275,8 @@ at_end(struct source *src, struct weir_err *err)
 
 /* ---- run() */
 
+/* PENDING: the place is the beginning of the file that is to come next, as a
+ * server ends a file with the name of the one behind it. */
 static enum weir_status
 find_place(struct source *src, struct weir_str gtid_set, struct weir_str file,
            uint64_t *offset, struct weir_err *err)
@@ -296,6 +298,10 @@ find_place(struct source *src, struct weir_str gtid_set, struct weir_str file,
                          "place in them", (int)gtid_set.len, gtid_set.data);
     }
     if (!binlog_files_find(&src->files, file, &src->at)) {
+        if (*offset <= BINLOG_MAGIC_BYTES &&
+            binlog_files_to_come(&src->files, file)) {
+            return WEIR_PENDING;
+        }
         return weir_fail(err, WEIR_FATAL,
                          "this pipeline is at %.*s:%" PRIu64 ", and the files "
                          "are %s to %s: put it back, or begin anew with an "
@@ -307,6 +313,28 @@ find_place(struct source *src, struct weir_str gtid_set, struct weir_str file,
         *offset = BINLOG_MAGIC_BYTES;
     }
     return WEIR_OK;
+}
+
+/* DROP: it is not there, and is not to be waited for, or not any more. */
+static enum weir_status
+wait_for_place(struct source *src, struct weir_str gtid_set,
+               struct weir_str file, uint64_t *offset, struct weir_err *err)
+{
+    enum weir_status st = find_place(src, gtid_set, file, offset, err);
+
+    if (st == WEIR_PENDING && src->conf->follow) {
+        weir_log(src->in, WEIR_INFO, "waits for %.*s, which comes behind %s",
+                 (int)file.len, file.data,
+                 src->files.paths[src->files.n - 1]);
+    }
+    while (st == WEIR_PENDING && src->conf->follow &&
+           !is_stopping(src, FOLLOW_MS)) {
+        st = weir_feed_flush(src->in, err);
+        if (st == WEIR_OK) {
+            st = find_place(src, gtid_set, file, offset, err);
+        }
+    }
+    return st == WEIR_PENDING ? WEIR_DROP : st;
 }
 
 static enum weir_status
@@ -359,8 +387,11 @@ source_run(void *self, struct weir_str gtid_set, struct weir_str file,
            uint64_t offset, struct weir_err *err)
 {
     struct source   *src = self;
-    enum weir_status st = find_place(src, gtid_set, file, &offset, err);
+    enum weir_status st = wait_for_place(src, gtid_set, file, &offset, err);
 
+    if (st == WEIR_DROP) {
+        return WEIR_OK;
+    }
     if (st == WEIR_OK) {
         st = begin(src, gtid_set, offset, err);
     }

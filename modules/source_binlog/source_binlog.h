@@ -38,6 +38,9 @@ void             binlog_files_free(struct binlog_files *files);
 bool binlog_files_find(const struct binlog_files *files, struct weir_str name,
                        size_t *out);
 const char *binlog_file_name(const char *path);
+/* Is that the name of the file that comes behind the last of them? */
+bool binlog_files_to_come(const struct binlog_files *files,
+                          struct weir_str name);
 /* FATAL: there must be others between the two. */
 enum weir_status binlog_files_adjoin(const char *path, const char *next,
                                      struct weir_err *err);

@@ -232,6 +232,23 @@ refused_files('beyond its end', qr/has \d+ bytes, and this pipeline is at 99999/
     "\@file=$names[0]", '@offset=99999');
 refused_files('a gap', qr/$names[2] does not follow \S*$names[0]/, "files=$copy/$names[0]",
     "files=$copy/$names[2]");
+
+# A file ends with the name of the next one: that is where a pipeline stands then.
+my @next = ("\@file=$names[1]", '@offset=4');
+$said = $files->run("files=$copy/$names[0]", @next);
+like($said, qr/^end 0/m, 'the file to come is not there: that was all');
+is(commits($said), 0, 'and nothing comes again');
+refused_files('in the middle of one to come', qr/at $names[1]:5,/, "files=$copy/$names[0]",
+    $next[0], '@offset=5');
+my $grows = $t->make_dir('grows');
+copy("$copy/$names[0]", $grows);
+$files->start("path=$grows", 'follow=on', @next);
+$files->wait_said(qr/^log info: waits for $names[1]/m);
+copy("$copy/$names[1]", "$grows/new");
+rename "$grows/new", "$grows/$names[1]";
+wait_for('what comes in it', 10, sub { commits($files->said) == 1 });
+$files->stop;
+
 truncate "$copy/$names[1]", (-s "$copy/$names[1]") - 7;
 refused_files('cut in an event', qr/$names[1] ends in the middle of an event.*offset \d+/, "path=$copy");
 for (
