@@ -60,16 +60,22 @@ sub insert
 sub lines
 {
     my %part = map { $_ => /-(\d+)\.jsonl|\.(\d+)\b/ ? $1 // $2 : 0 } glob "$dir/files/*";
-    return map { Weir::Server::lines_of($_) } sort { -M $b <=> -M $a || $part{$a} <=> $part{$b} } keys %part;
+    return map { Weir::Server::lines_of($_) } sort { $part{$a} <=> $part{$b} } keys %part;
 }
 
 sub all_there
 {
     my ($what) = @_;
     my $begin = time;
-    eval { wait_for($what, 30, sub { my @have = grep {/\}$/} lines(); @have >= $n }) };
-    my @lines = lines();
-    is(join(' ', map { /"after":\{"i":(\d+)/ } @lines), join(' ', 1 .. $n), "$what: each row once, in order");
+    my (@lines, @rows);    # statements have lines, too
+    eval {
+        wait_for($what, 30, sub {
+            @lines = lines();
+            @rows  = map { /"after":\{"i":(\d+).*\}$/ } @lines;
+            @rows >= $n;
+        });
+    };
+    is("@rows", join(' ', 1 .. $n), "$what: each row once, in order");
     my @seq = map { /"seq":"(\d+)"/ } @lines;
     is(scalar(grep { $seq[$_] <= $seq[ $_ - 1 ] } 1 .. $#seq), 0, "$what: seq only grows");
     eval { wait_for($what, 30, sub { $redis->ask('EXISTS', "t:$n") }) };
