@@ -127,6 +127,12 @@ sub remember
     return;
 }
 
+sub make_account
+{
+    $target->do("CREATE USER 'replay'\@'%' IDENTIFIED BY 'secret'", "GRANT ALL ON *.* TO 'replay'\@'%'");
+    return;
+}
+
 sub clean
 {
     $target->do('DROP DATABASE IF EXISTS shop', 'DROP DATABASE IF EXISTS weir');
@@ -179,10 +185,9 @@ sub replica
         "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = " . $db->port
         . ", MASTER_USER = 'weir', MASTER_PASSWORD = 'secret', MASTER_USE_GTID = slave_pos",
         'START SLAVE IO_THREAD');
-    my $end = $db->place;
     Weir::wait_for('the replica has read', 120, sub {
-        my $text = join ' ', map { join ' ', map { $_ // '' } @$_ } $target->rows('SHOW SLAVE STATUS');
-        return index($text, "$end->[0] $end->[1]") >= 0;
+        my ($row) = $target->rows('SHOW SLAVE STATUS');
+        return scalar grep { ($_ // '') eq $end_gtid } @$row;
     });
     my $took = timed(sub {
         $target->do('START SLAVE SQL_THREAD');
@@ -208,9 +213,11 @@ sub weir
     clean();
     my $weir = $t->weir(config => replay_config($db, $target, $dir, mysql => $mysql,
         sink => $sink // '') =~ s/start = earliest/start = "gtid:$start_gtid"/r);
+    $target->do("DROP USER 'replay'\@'%'"); # nothing is written before it is there again
     $weir->launch;
     Weir::wait_for('control', 20, sub { ($weir->ctl('pause', 'shop/copy', 'bench'))[0] == 0 });
-    clean();
+    Weir::wait_for('the sink is held', 20, sub { $weir->log_count(qr{it is held}) > 0 });
+    make_account();
     Weir::wait_for('the relay is full', 120, sub { index(($weir->ctl('status', '--json'))[1], $end_gtid) >= 0 });
     die "weir wrote before the clock began\n" if written();
     my $took = timed(sub {
@@ -262,6 +269,7 @@ sub compare
     prepare($before, $work);
     for my $round (1 .. $rounds) {
         for my $mode (@wanted) {
+            print STDERR "$name, round $round of $rounds: $mode->[0]\n";
             my $one = $mode->[1]->();
             push @{ $took{ $mode->[0] } }, $one->[0];
             push @{ $cpu{ $mode->[0] } },  $one->[1];
@@ -283,7 +291,7 @@ sub main
 {
     my $wanted = $ENV{WEIR_BENCH_WORK} // '.';
     $db->make_weir_user;
-    $target->do("CREATE USER 'replay'\@'%' IDENTIFIED BY 'secret'", "GRANT ALL ON *.* TO 'replay'\@'%'");
+    make_account();
     for my $work (@works) {
         compare(@$work) if $work->[0] =~ /$wanted/;
     }
