@@ -186,6 +186,12 @@ result_str(const struct result *r, unsigned cell)
     return (struct weir_str){ r->row[cell], r->lengths[cell] };
 }
 
+bool
+result_null(const struct result *r, unsigned cell)
+{
+    return !r->row || cell >= r->ncells || !r->row[cell];
+}
+
 uint64_t
 result_u64(const struct result *r, unsigned cell)
 {

@@ -59,6 +59,7 @@ struct result { /* of a query; a row at a time */
 bool            result_next(struct result *r);
 /* NULL and missing cells are empty; a NUL stands behind all. */
 struct weir_str result_str(const struct result *r, unsigned cell);
+bool            result_null(const struct result *r, unsigned cell);
 /* 0: it is no number, or none that 64 bits hold. */
 uint64_t        result_u64(const struct result *r, unsigned cell);
 void            result_free(struct result *r);

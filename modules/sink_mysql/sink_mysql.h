@@ -52,17 +52,26 @@ void text_value(struct text *t, struct weir_instance *in,
                 bool exact);
 
 /* ---- sink_mysql_target.c: a table of the source and the one it goes to */
+enum shape { /* of a column there; each of them can what those before it can */
+    SHAPE_ODD,     /* takes a value only as a literal */
+    SHAPE_LISTED,  /* compares with a value in a list of values */
+    SHAPE_TEXT,    /* takes and shows values as text */
+    SHAPE_INTEGER,
+};
 struct target {
     const struct weir_table *table;
     struct weir_str          name;     /* `database`.`table`, quoted */
     struct weir_str         *columns;  /* of each column, quoted; no data: it
                                           isn't written */
+    enum shape              *shapes;
     bool                    *compared; /* strict: its value before is, too */
     bool                    *renewed; /* an UPDATE that doesn't say its value
                                          gives it one there */
     uint32_t                *key, nkey; /* how a row is found; 0: by all */
     bool upsert; /* its key is its only one: ON DUPLICATE KEY hits that row */
-    bool joins;  /* all of its columns compare with a column of values */
+    enum shape least; /* of the columns that are compared */
+    bool ranges; /* its rows may be written by ranges of their key */
+    struct weir_str index; /* its only unique key's name, quoted, if `upsert` */
     bool single; /* one of its unique keys is how rows are found */
     bool alone;  /* and nothing ties it to other rows: their order is free */
     uint32_t id; /* of this instance's targets, from 1: goes by the name, since
@@ -92,10 +101,13 @@ void place_where(struct sink *s, const char *prefix, const struct place *p);
 enum weir_status place_ask(struct sink *s, struct result *r,
                            struct weir_err *err);
 bool name_same(struct weir_str a, struct weir_str b);
+/* Quoted, of its own memory; false: there is none. */
+bool name_keep(struct weir_str name, struct weir_str *out);
 /* The column of that name, or WEIR_NONE. */
 size_t name_column(const struct weir_table *table, struct weir_str name);
 
-/* ---- sink_mysql_keys.c: sets single, upsert, alone.  `told`: weir_conflict()
+/* ---- sink_mysql_keys.c: sets single, upsert, alone,
+ * ranges, index.  `told`: weir_conflict()
  * was called before; it may be in table() only. */
 enum weir_status keys_read(struct sink *s, struct target *t,
                            const struct place *p, bool told,
@@ -128,12 +140,18 @@ enum weir_status link_query(struct sink *s, const char *what,
                             struct weir_str sql, struct result *out,
                             struct weir_err *err);
 
+struct row;
+
 /* ---- sink_mysql_script.c: many statements, sent together while more are
  * written; how many rows each has to hit is checked. */
 enum { ANY_ROWS = -1 };
+struct answer {
+    int64_t           hits; /* rows that the statement has to hit */
+    const struct row *rows; /* or that it has to show as they were before */
+};
 struct expected {
-    int64_t *rows; /* of each statement */
-    size_t   n, room;
+    struct answer *answers; /* of each statement */
+    size_t         n, room;
 };
 struct script {
     struct text     text; /* what was not sent yet */
@@ -148,6 +166,9 @@ size_t script_limit(const struct sink *s);
  * become much.  REJECT: the target refused a statement, or one hit another
  * number of rows; which one is not said. */
 enum weir_status script_end(struct sink *s, int64_t rows, struct weir_err *err);
+/* The same for a SELECT that has to show these rows (rows_look()). */
+enum weir_status script_end_look(struct sink *s, const struct row *rows,
+                                 size_t n, struct weir_err *err);
 /* Until all is answered. */
 enum weir_status script_flush(struct sink *s, struct weir_err *err);
 /* Sends no more, since `why`; gives that, or what is worse. */
@@ -191,16 +212,45 @@ bool row_sets(const struct sink *s, const struct row *r, size_t i);
 /* How many of its values only a session that isn't strict can write. */
 unsigned row_odd_enums(const struct row *r);
 void row_update(struct sink *s, const struct row *r, int64_t *hits);
-/* sink_mysql_join.c: adds one statement for as many of the rows as may go in
- * it; all are changed, or all are deleted, none is there twice, and no key
- * changes.  Gives their number: 0, if it is not worth it or not sure. */
-size_t rows_join(struct sink *s, const struct row *rows, size_t n,
-                 int64_t *hits);
 /* Behind an UPDATE of the row that may not have hit. */
 void row_insert_missing(struct sink *s, const struct row *r, int64_t *hits);
 /* "id=7, name='x'", for a message. */
 void row_show(struct sink *s, const struct target *t,
               const struct weir_value *image, struct text *out);
+
+/* ---- sink_mysql_alike.c: which rows go into one UPDATE or DELETE */
+/* Has that column to be as it was before? */
+bool row_compares(const struct sink *s, const struct row *r, size_t i);
+/* May the row go together with the first one, and at all? */
+bool row_goes_with(const struct sink *s, const struct row *first,
+                   const struct row *r);
+/* How many of them go together and have room in a statement; sets in `changes`
+ * which columns any of them changes. */
+size_t rows_count(struct sink *s, const struct row *rows, size_t n,
+                  bool *changes);
+/* One for each column, false; the batch's. */
+bool *row_flags(struct sink *s, const struct target *t);
+
+/* ---- sink_mysql_range.c: rows that are looked at, then written by ranges of
+ * their key */
+/* The number that its rows go by in order; 0 where they don't. */
+int64_t row_number(const struct row *r);
+/* Adds statements for as many of the rows as go this way, which are in the order
+ * of their numbers; all are changed, or all are deleted.  They have to stay where
+ * they are until all is answered.  *written: their number; 0: it is not worth it,
+ * or not sure. */
+enum weir_status rows_range(struct sink *s, const struct row *rows, size_t n,
+                            size_t *written, struct weir_err *err);
+/* Are they as they were before?  REJECT: not so, or not surely so. */
+enum weir_status rows_look(struct sink *s, struct result *r,
+                           const struct row *rows, size_t n,
+                           struct weir_err *err);
+
+/* ---- sink_mysql_join.c: adds one statement for as many of the rows as may go
+ * in it; all are changed, or all are deleted, none is there twice, and no key
+ * changes.  Gives their number: 0, if it is not worth it or not sure. */
+size_t rows_join(struct sink *s, const struct row *rows, size_t n,
+                 int64_t *hits);
 
 /* ---- sink_mysql_batch.c: rows one by one, which says what is wrong with each;
  * sink_mysql_gather.c: gathered, which is faster and only says that it failed */
@@ -286,6 +336,7 @@ struct sink {
     bool                     uncommitted; /* a write() waits for commit() */
     unsigned                 warnings; /* that the session lets pass; 0: it is
                                           strict */
+    uint32_t looked; /* target.id whose rows were looked at; 0: none */
     bool                     unverified; /* said that nobody is verified */
     uint32_t                 ntargets;
 };

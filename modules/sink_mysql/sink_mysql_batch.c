@@ -330,6 +330,16 @@ refresh_targets(struct sink *s, const struct weir_batch *b,
     return st == WEIR_REJECT ? WEIR_RETRY : st;
 }
 
+/* Behind a look that refused what plain statements took, or that waited in vain
+ * for a row: it would go on so. */
+static void
+look_no_more(struct sink *s)
+{
+    for (struct target *t = s->targets; t; t = t->next) {
+        t->ranges = t->ranges && t->id != s->looked;
+    }
+}
+
 enum weir_status
 batch_write(struct sink *s, struct weir_batch *b, struct weir_err *err)
 {
@@ -343,6 +353,7 @@ batch_write(struct sink *s, struct weir_batch *b, struct weir_err *err)
               : checkpoint_begin(s, &b->checkpoint, err);
 
     bool packed = true;
+    s->looked = 0;
     if (st == WEIR_OK) {
         script_clear(&s->script);
         st = gather_write(s, b, &packed, err);
@@ -353,6 +364,11 @@ batch_write(struct sink *s, struct weir_batch *b, struct weir_err *err)
         if (st == WEIR_OK) {
             st = gather_write(s, b, &packed, err);
         }
+        if (st == WEIR_OK) {
+            look_no_more(s);
+        }
+    } else if (st == WEIR_RETRY && s->link.mysql) {
+        look_no_more(s);
     }
     if (st == WEIR_REJECT) {
         st = undo(s, b, begun, err);

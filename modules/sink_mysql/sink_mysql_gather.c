@@ -17,6 +17,7 @@ struct entry { /* one row: what was there before the batch, and is after it */
     struct weir_str key;
     uint64_t        hash;
     uint32_t        place; /* among the batch's events */
+    int64_t         number;
     enum kind       kind;
 };
 
@@ -27,8 +28,7 @@ struct gather {
     size_t        nslots;
     struct row   *fixed; /* the others, in order */
     size_t        nfixed, fixed_room;
-    struct row   *run; /* rows of one statement */
-    size_t        run_room;
+    struct row   *runs; /* what is there of entries, run by run */
     struct text   key;
     bool          may_pack, packed; /* this time; a statement was */
 };
@@ -46,7 +46,7 @@ gather_free(struct gather *g)
         free(g->entries);
         free(g->slots);
         free(g->fixed);
-        free(g->run);
+        free(g->runs);
         text_free(&g->key);
         free(g);
     }
@@ -78,11 +78,11 @@ make_room(struct gather *g, size_t events)
             return false;
         }
         g->fixed = fixed;
-        struct row *run = realloc(g->run, n * sizeof *run);
+        struct row *run = realloc(g->runs, n * sizeof *run);
         if (!run) {
             return false;
         }
-        g->run = run;
+        g->runs = run;
         g->room = n;
     }
     if (g->nslots < nslots) {
@@ -279,33 +279,48 @@ put_inserts(struct sink *s, const struct row *rows, size_t n, size_t *written,
     return script_end(s, hits, err);
 }
 
+/* Some of the rows, which are all changed, or all deleted. */
+static enum weir_status
+put_changes(struct sink *s, const struct row *rows, size_t n, enum kind kind,
+            bool pack, size_t *written, struct weir_err *err)
+{
+    enum weir_status st = WEIR_OK;
+    int64_t          hits;
+
+    *written = 0;
+    if (pack) {
+        st = rows_range(s, rows, n, written, err);
+        if (st == WEIR_OK && *written == 0) {
+            *written = rows_join(s, rows, n, &hits);
+            st = *written > 0 ? script_end(s, hits, err) : WEIR_OK;
+        }
+        s->gather->packed = s->gather->packed || *written > 0;
+    }
+    if (st != WEIR_OK || *written > 0) {
+        return st;
+    }
+    if (kind == KIND_DELETE) {
+        *written = rows_delete(s, rows, n, &hits);
+        return script_end(s, hits, err);
+    }
+    *written = 1;
+    return put_one(s, rows, err);
+}
+
 /* A run of rows of one table and kind, as far as they go into statements. */
 static enum weir_status
 put_run(struct sink *s, const struct row *rows, size_t n, enum kind kind,
         bool alone, struct weir_err *err)
 {
-    const bool       may_pack = alone && s->gather->may_pack;
+    const bool       pack = alone && s->gather->may_pack;
     enum weir_status st = WEIR_OK;
 
     for (size_t i = 0, done; st == WEIR_OK && i < n; i += done) {
         const struct row *r = &rows[i];
-        int64_t           hits;
-        if (kind == KIND_INSERT && (!r->upsert || r->t->upsert)) {
-            st = put_inserts(s, r, n - i, &done, err);
-            continue;
-        }
-        done = may_pack && kind != KIND_INSERT ? rows_join(s, r, n - i, &hits)
-                                               : 0;
-        if (done > 0) {
-            s->gather->packed = true;
-            st = script_end(s, hits, err);
-        } else if (kind == KIND_DELETE) {
-            done = rows_delete(s, r, n - i, &hits);
-            st = script_end(s, hits, err);
-        } else {
-            done = 1;
-            st = put_one(s, r, err);
-        }
+        const bool insert = kind == KIND_INSERT && (!r->upsert || r->t->upsert);
+        st = insert ? put_inserts(s, r, n - i, &done, err)
+                    : put_changes(s, r, n - i, kind,
+                                  pack && kind != KIND_INSERT, &done, err);
     }
     return st;
 }
@@ -339,6 +354,9 @@ by_table_and_kind(const void *a, const void *b)
     if (x->kind != y->kind) {
         return x->kind < y->kind ? -1 : 1;
     }
+    if (x->number != y->number) {
+        return x->number < y->number ? -1 : 1;
+    }
     return x->place < y->place ? -1 : x->place > y->place;
 }
 
@@ -349,19 +367,20 @@ put_alone(struct sink *s, struct weir_err *err)
     enum weir_status st = WEIR_OK;
 
     for (size_t i = 0; i < g->n; i++) {
-        g->entries[i].kind = kind_of(&g->entries[i].row);
+        struct entry *e = &g->entries[i];
+        e->kind = kind_of(&e->row);
+        e->number = row_number(&e->row);
     }
     qsort(g->entries, g->n, sizeof *g->entries, by_table_and_kind);
     for (size_t i = 0, end; st == WEIR_OK && i < g->n; i = end) {
         const struct entry *first = &g->entries[i];
-        size_t              n = 0;
         for (end = i; end < g->n && g->entries[end].kind == first->kind &&
                       g->entries[end].row.t == first->row.t;
              end++) {
-            g->run[n++] = g->entries[end].row;
+            g->runs[end] = g->entries[end].row;
         }
         if (first->kind != KIND_NOTHING) {
-            st = put_run(s, g->run, n, first->kind, true, err);
+            st = put_run(s, &g->runs[i], end - i, first->kind, true, err);
         }
     }
     return st;

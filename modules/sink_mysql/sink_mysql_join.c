@@ -7,97 +7,7 @@
  */
 #include "sink_mysql.h"
 
-/* A long value would take the server's temporary table to its disk. */
-enum { MOST_JOINED = 1000, LONGEST_JOINED = 2048 };
-
-static bool
-is_short(const struct weir_value *v)
-{
-    switch (v->type) {
-    case WEIR_TEXT:
-    case WEIR_BYTES:
-    case WEIR_JSON:
-    case WEIR_DECIMAL:
-        return v->s.len <= LONGEST_JOINED;
-    default:
-        return true;
-    }
-}
-
-static bool
-is_whole_number(const struct weir_value *v)
-{
-    return v->type == WEIR_INT || v->type == WEIR_UINT;
-}
-
-static bool
-is_compared(const struct sink *s, const struct row *r, size_t i)
-{
-    return r->t->columns[i].data && r->t->compared[i] &&
-           r->before[i].type != WEIR_ABSENT && !row_by_key_only(s, r);
-}
-
-static bool
-is_set(const struct row *r, size_t i)
-{
-    return r->after && r->t->columns[i].data &&
-           r->after[i].type != WEIR_ABSENT;
-}
-
-/* Does the row go with the first one, and may it go this way at all? */
-static bool
-goes_with(const struct sink *s, const struct row *first, const struct row *r)
-{
-    const struct target *t = r->t;
-
-    for (size_t k = 0; k < t->nkey; k++) {
-        if (!is_whole_number(&r->before[t->key[k]])) {
-            return false;
-        }
-    }
-    for (size_t i = 0; i < t->table->ncolumns; i++) {
-        if (is_compared(s, r, i) != is_compared(s, first, i) ||
-            is_set(r, i) != is_set(first, i) ||
-            (is_compared(s, r, i) && !is_short(&r->before[i])) ||
-            (is_set(r, i) && (!t->compared[i] || !is_short(&r->after[i]))) ||
-            (r->after && r->anew && t->columns[i].data && !is_set(r, i))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* ---- The list of values: the key k0.., what was b0.., what is to be a0.. */
-
-static size_t
-value_size(const struct weir_value *v)
-{
-    return v->type == WEIR_TEXT || v->type == WEIR_BYTES ? v->s.len + 12 : 24;
-}
-
-/* How many rows there are room for, and which columns any of them changes. */
-static size_t
-count_rows(struct sink *s, const struct row *rows, size_t n, bool *changes)
-{
-    const struct target *t = rows->t;
-    const size_t         limit = script_limit(s);
-    size_t               size = 0, done = 0;
-
-    for (; done < n && done < MOST_JOINED && size < limit; done++) {
-        const struct row *r = &rows[done];
-        if (!goes_with(s, rows, r)) {
-            break;
-        }
-        for (size_t i = 0; i < t->table->ncolumns; i++) {
-            size += is_compared(s, r, i) ? value_size(&r->before[i]) : 0;
-            if (is_set(r, i) && row_sets(s, r, i)) {
-                changes[i] = true;
-            }
-            size += is_set(r, i) && changes[i] ? value_size(&r->after[i]) : 0;
-        }
-    }
-    return done;
-}
 
 static void
 add_label(struct text *sql, const char *prefix, char kind, size_t i)
@@ -115,7 +25,7 @@ add_labels(struct sink *s, struct text *sql, const struct row *r,
         add_label(sql, k ? "," : "", 'k', k);
     }
     for (size_t i = 0; i < r->t->table->ncolumns; i++) {
-        if (is_compared(s, r, i)) {
+        if (row_compares(s, r, i)) {
             add_label(sql, ",", 'b', i);
         }
         if (changes[i]) {
@@ -138,7 +48,7 @@ add_row(struct sink *s, struct text *sql, const struct row *r,
     }
     for (size_t i = 0; i < t->table->ncolumns; i++) {
         const struct weir_column *c = t->table->columns[i];
-        if (is_compared(s, r, i)) {
+        if (row_compares(s, r, i)) {
             text_put(sql, ",");
             if (r->before[i].type == WEIR_TEXT) {
                 text_bytes(sql, r->before[i].s);
@@ -219,7 +129,7 @@ add_conditions(struct sink *s, struct text *sql, const struct row *rows,
         add_label(sql, "=v.", 'k', k);
     }
     for (size_t i = 0; i < t->table->ncolumns; i++) {
-        if (!is_compared(s, rows, i)) {
+        if (!row_compares(s, rows, i)) {
             continue;
         }
         const bool text = is_text(rows, n, i);
@@ -230,29 +140,17 @@ add_conditions(struct sink *s, struct text *sql, const struct row *rows,
     }
 }
 
-/* Room for one flag of each column. */
-static bool *
-flags_of(struct sink *s, size_t n)
-{
-    bool *flags = weir_alloc(s->in, n + 1);
-
-    for (size_t i = 0; i <= n; i++) {
-        flags[i] = false;
-    }
-    return flags;
-}
-
 size_t
 rows_join(struct sink *s, const struct row *rows, size_t n, int64_t *hits)
 {
     const struct target *t = rows->t;
 
-    if (!s->link.has_values || !t->joins || rows->upsert ||
-        !goes_with(s, rows, rows)) {
+    if (!s->link.has_values || t->least < SHAPE_LISTED || rows->upsert ||
+        !row_goes_with(s, rows, rows)) {
         return 0;
     }
-    bool        *changes = flags_of(s, t->table->ncolumns);
-    const size_t joined = count_rows(s, rows, n, changes);
+    bool        *changes = row_flags(s, t);
+    const size_t joined = rows_count(s, rows, n, changes);
     if (joined < 2) {
         return 0;
     }

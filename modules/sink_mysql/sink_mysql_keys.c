@@ -82,7 +82,11 @@ take_unique(struct sink *s, struct target *t, const struct place *p,
             t->single = t->single || (nkeys > 0 && is_the_key(t, &c));
             conflict_end(s, &c);
             conflict_begin(&c, p->database, p->table);
-            nkeys++;
+            if (nkeys++ == 0) {
+                free((char *)t->index.data);
+                t->index = (struct weir_str){ 0 };
+                (void)name_keep(result_str(r, 0), &t->index);
+            }
         }
         const struct weir_str column = result_str(r, 2);
         conflict_column(&c, t, column, column);
@@ -260,6 +264,8 @@ keys_read(struct sink *s, struct target *t, const struct place *p, bool told,
     if (st == WEIR_OK) {
         t->upsert = t->single && nkeys == 1;
         t->alone = t->upsert && nforeign == 0 && ntriggers == 0;
+        t->ranges = t->alone && t->least >= SHAPE_TEXT && t->nkey == 1 &&
+                    t->shapes[t->key[0]] == SHAPE_INTEGER && t->index.data;
         t->statements = statements;
     }
     return st;

@@ -23,8 +23,8 @@ void
 script_free(struct script *sc)
 {
     text_free(&sc->text);
-    free(sc->waiting.rows);
-    free(sc->flying.rows);
+    free(sc->waiting.answers);
+    free(sc->flying.answers);
     *sc = (struct script){ 0 };
 }
 
@@ -37,31 +37,59 @@ script_limit(const struct sink *s)
 }
 
 static bool
-expect(struct expected *e, int64_t rows)
+expect(struct expected *e, struct answer answer)
 {
     if (e->n == e->room) {
-        const size_t room = e->room ? e->room * 2 : 256;
-        int64_t     *more = realloc(e->rows, room * sizeof *more);
+        const size_t   room = e->room ? e->room * 2 : 256;
+        struct answer *more = realloc(e->answers, room * sizeof *more);
         if (!more) {
             return false;
         }
-        e->rows = more;
+        e->answers = more;
         e->room = room;
     }
-    e->rows[e->n++] = rows;
+    e->answers[e->n++] = answer;
     return true;
 }
 
 static enum weir_status
-check_answer(struct sink *s, int64_t rows, struct weir_err *err)
+check_hits(struct sink *s, int64_t hits, struct weir_err *err)
 {
     const int64_t hit = (int64_t)mysql_affected_rows(s->link.mysql);
 
-    return rows == ANY_ROWS || rows == hit
+    return hits == ANY_ROWS || hits == hit
                ? WEIR_OK
                : weir_fail(err, WEIR_REJECT, "%s: a statement hit %lld rows, "
                            "not %lld", s->where, (long long)hit,
-                           (long long)rows);
+                           (long long)hits);
+}
+
+static enum weir_status
+check_shown(struct sink *s, const struct answer *a, struct weir_err *err)
+{
+    struct result r = { .res = mysql_store_result(s->link.mysql) };
+
+    if (!r.res) {
+        return link_fail(s, "look at rows", err);
+    }
+    r.ncells = mysql_num_fields(r.res);
+    const enum weir_status st = rows_look(s, &r, a->rows, (size_t)a->hits, err);
+    result_free(&r);
+    return st;
+}
+
+static enum weir_status
+check_answer(struct sink *s, const struct answer *a, struct weir_err *err)
+{
+    const bool shows = mysql_field_count(s->link.mysql) != 0;
+
+    if (shows != (a->rows != NULL)) {
+        weir_fail(err, WEIR_RETRY, "%s: the answer to another statement",
+                  s->where);
+        link_close(s);
+        return WEIR_RETRY;
+    }
+    return shows ? check_shown(s, a, err) : check_hits(s, a->hits, err);
 }
 
 /* All answers are read, whatever the first of them says: the connection goes
@@ -79,12 +107,16 @@ read_answers(struct sink *s, struct weir_err *err)
     for (size_t i = 0; !failed; i++) {
         struct weir_err  why;
         enum weir_status st =
-            i < e->n ? check_answer(s, e->rows[i], &why)
+            i < e->n ? check_answer(s, &e->answers[i], &why)
                      : weir_fail(&why, WEIR_FATAL, "%s: more answers than "
                                  "statements", s->where);
         if (st != WEIR_OK && worst == WEIR_OK) {
             worst = st;
             *err = why;
+        }
+        if (!s->link.mysql) {
+            e->n = 0;
+            return worst;
         }
         if (!mysql_more_results(s->link.mysql)) {
             break;
@@ -120,7 +152,7 @@ send_waiting(struct sink *s, struct weir_err *err)
 
 /* What stands before the statement at work goes alone, if both are too much. */
 static enum weir_status
-send_before(struct sink *s, int64_t rows, struct weir_err *err)
+send_before(struct sink *s, struct answer answer, struct weir_err *err)
 {
     struct script *sc = &s->script;
     const size_t   n = sc->text.len - sc->begin;
@@ -137,7 +169,7 @@ send_before(struct sink *s, int64_t rows, struct weir_err *err)
     }
     if (st == WEIR_OK) {
         text_add(&sc->text, tail + 1, n - 1); /* without the ';' before it */
-        if (sc->text.failed || !expect(&sc->waiting, rows)) {
+        if (sc->text.failed || !expect(&sc->waiting, answer)) {
             st = weir_fail(err, WEIR_RETRY, "%s: no memory", s->where);
         }
         sc->begin = sc->text.len;
@@ -146,16 +178,16 @@ send_before(struct sink *s, int64_t rows, struct weir_err *err)
     return st;
 }
 
-enum weir_status
-script_end(struct sink *s, int64_t rows, struct weir_err *err)
+static enum weir_status
+end_statement(struct sink *s, struct answer answer, struct weir_err *err)
 {
     struct script *sc = &s->script;
 
     if (!sc->text.failed && sc->waiting.n > 0 &&
         sc->text.len >= s->link.max_packet - 1) {
-        return send_before(s, rows, err);
+        return send_before(s, answer, err);
     }
-    if (sc->text.failed || !expect(&sc->waiting, rows)) {
+    if (sc->text.failed || !expect(&sc->waiting, answer)) {
         return weir_fail(err, WEIR_RETRY, "%s: no memory for a batch", s->where);
     }
     sc->begin = sc->text.len;
@@ -164,6 +196,19 @@ script_end(struct sink *s, int64_t rows, struct weir_err *err)
     }
     const enum weir_status st = read_answers(s, err);
     return st == WEIR_OK ? send_waiting(s, err) : st;
+}
+
+enum weir_status
+script_end(struct sink *s, int64_t rows, struct weir_err *err)
+{
+    return end_statement(s, (struct answer){ .hits = rows }, err);
+}
+
+enum weir_status
+script_end_look(struct sink *s, const struct row *rows, size_t n,
+                struct weir_err *err)
+{
+    return end_statement(s, (struct answer){ (int64_t)n, rows }, err);
 }
 
 enum weir_status

@@ -129,29 +129,42 @@ can_compare(const struct weir_column *c, struct weir_str type)
     return true;
 }
 
-/* What compares with a column of values as it does with a literal. */
-static bool
-can_join(struct weir_str type)
+/* How a value in a list of values, or as text, is to such a column what it is
+ * as a literal. */
+static enum shape
+shape_of(struct weir_str type)
 {
-    static const char *const plain[] = {
-        "tinyint",  "smallint", "mediumint", "int",        "bigint",
-        "decimal",  "float",    "double",    "year",       "bit",
-        "date",     "datetime", "timestamp", "time",       "char",
-        "varchar",  "tinytext", "text",      "mediumtext", "longtext",
-        "binary",   "varbinary", "tinyblob", "blob",       "mediumblob",
-        "longblob", "enum",     "set",
+    static const struct {
+        const char *type;
+        enum shape  shape;
+    } shapes[] = {
+        { "tinyint", SHAPE_INTEGER },  { "smallint", SHAPE_INTEGER },
+        { "mediumint", SHAPE_INTEGER }, { "int", SHAPE_INTEGER },
+        { "bigint", SHAPE_INTEGER },   { "decimal", SHAPE_TEXT },
+        { "date", SHAPE_TEXT },        { "datetime", SHAPE_TEXT },
+        { "timestamp", SHAPE_TEXT },   { "time", SHAPE_TEXT },
+        { "char", SHAPE_TEXT },        { "varchar", SHAPE_TEXT },
+        { "tinytext", SHAPE_TEXT },    { "text", SHAPE_TEXT },
+        { "mediumtext", SHAPE_TEXT },  { "longtext", SHAPE_TEXT },
+        { "binary", SHAPE_TEXT },      { "varbinary", SHAPE_TEXT },
+        { "tinyblob", SHAPE_TEXT },    { "blob", SHAPE_TEXT },
+        { "mediumblob", SHAPE_TEXT },  { "longblob", SHAPE_TEXT },
+        { "enum", SHAPE_TEXT },        { "set", SHAPE_TEXT },
+        { "float", SHAPE_LISTED },     { "double", SHAPE_LISTED },
+        { "year", SHAPE_LISTED },      { "bit", SHAPE_LISTED },
     };
 
-    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
-        if (name_same(type, (struct weir_str){ plain[i], strlen(plain[i]) })) {
-            return true;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const char *name = shapes[i].type;
+        if (name_same(type, (struct weir_str){ name, strlen(name) })) {
+            return shapes[i].shape;
         }
     }
-    return false;
+    return SHAPE_ODD;
 }
 
-static bool
-keep_name(struct weir_str name, struct weir_str *out)
+bool
+name_keep(struct weir_str name, struct weir_str *out)
 {
     struct text t = { 0 };
 
@@ -226,8 +239,13 @@ take_column(struct sink *s, struct target *t, const struct result *r,
     }
     t->compared[i] = can_compare(t->table->columns[i], result_str(r, 2));
     t->renewed[i] = is_in(extra, "on update");
-    t->joins = t->joins && (!t->compared[i] || can_join(result_str(r, 2)));
-    return keep_name(name, &t->columns[i])
+    t->shapes[i] = t->table->columns[i]->type == WEIR_DOUBLE
+                       ? SHAPE_LISTED
+                       : shape_of(result_str(r, 2));
+    if (t->compared[i] && t->shapes[i] < t->least) {
+        t->least = t->shapes[i];
+    }
+    return name_keep(name, &t->columns[i])
                ? WEIR_OK
                : weir_fail(err, WEIR_RETRY, "%s: no memory", s->where);
 }
@@ -399,11 +417,12 @@ target_new(struct sink *s, const struct weir_table *table, struct target **out,
     t->columns = calloc(n + 1, sizeof *t->columns);
     t->compared = calloc(n + 1, sizeof *t->compared);
     t->renewed = calloc(n + 1, sizeof *t->renewed);
-    t->joins = true;
+    t->least = SHAPE_TEXT;
+    t->shapes = calloc(n + 1, sizeof *t->shapes);
     t->key = calloc(table->nkey + 1, sizeof *t->key);
     enum weir_status st = find_place(s, table, &place, err);
     if (st == WEIR_OK && (!t->columns || !t->compared || !t->renewed ||
-                          !t->key || !name_target(t, &place))) {
+                          !t->shapes || !t->key || !name_target(t, &place))) {
         st = weir_fail(err, WEIR_RETRY, "%s: no memory", s->where);
     }
     if (st == WEIR_OK) {
@@ -439,6 +458,8 @@ target_free(struct sink *s, struct target *t)
     free(t->columns);
     free(t->compared);
     free(t->renewed);
+    free(t->shapes);
+    free((char *)t->index.data);
     free(t->key);
     free((char *)t->name.data);
     free(t);

@@ -76,6 +76,63 @@ rows_bulk(struct sink *s, const struct row *rows, size_t n, size_t *written,
     return WEIR_FATAL;
 }
 
+void
+link_close(struct sink *s)
+{
+    s->link.mysql = NULL;
+}
+
+/* ---- What a SELECT shows */
+
+static const char *const *shown; /* cells, row by row; NULL is NULL */
+static unsigned           ncells;
+static size_t             nshown;
+
+unsigned
+mysql_num_fields(MYSQL_RES *res)
+{
+    (void)res;
+    return ncells;
+}
+
+MYSQL_RES *
+mysql_store_result(MYSQL *m)
+{
+    return (MYSQL_RES *)(void *)m;
+}
+
+bool
+result_next(struct result *r)
+{
+    static size_t at;
+
+    if (!r->row) {
+        at = 0;
+    }
+    r->row = (MYSQL_ROW)(uintptr_t)(shown + at * ncells);
+    return at++ < nshown;
+}
+
+bool
+result_null(const struct result *r, unsigned cell)
+{
+    return cell >= r->ncells || !r->row[cell];
+}
+
+struct weir_str
+result_str(const struct result *r, unsigned cell)
+{
+    const char *text = result_null(r, cell) ? "" : r->row[cell];
+
+    return (struct weir_str){ text, strlen(text) };
+}
+
+void
+result_free(struct result *r)
+{
+    (void)r;
+}
+
 /* How many rows a statement of ours names: that many it hits. */
 static int64_t
 rows_in(const char *sql, size_t len)
@@ -89,6 +146,8 @@ rows_in(const char *sql, size_t len)
     return n;
 }
 
+static bool shows[MOST]; /* of the answers: rows */
+
 int
 mysql_send_query(MYSQL *m, const char *sql, unsigned long len)
 {
@@ -99,6 +158,7 @@ mysql_send_query(MYSQL *m, const char *sql, unsigned long len)
         const char  *end = memchr(sql + i, ';', len - i);
         const size_t n = end ? (size_t)(end - (sql + i)) : len - i;
         assert_true(nanswers < MOST);
+        shows[nanswers] = n > 7 && memcmp(sql + i, "SELECT ", 7) == 0;
         rows_of[nanswers++] = rows_in(sql + i, n);
         memcpy(sent + nsent, sql + i, n);
         nsent += n;
@@ -116,6 +176,13 @@ mysql_read_query_result(MYSQL *m)
 {
     (void)m;
     return 0;
+}
+
+unsigned
+mysql_field_count(MYSQL *m)
+{
+    (void)m;
+    return shows[answer] ? ncells : 0;
 }
 
 my_bool
