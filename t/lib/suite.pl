@@ -75,9 +75,9 @@ my (%fetched, @table);
 # live tests; of the other pairs these, and in a long run all, with types in both
 # conflict modes.
 my %replayed = (
-    'mysql mysql'   => [qw(types load two-way ddl)],
+    'mysql mysql'   => [qw(types ranges load two-way ddl)],
     'mysql mariadb' => [qw(types)],
-    'mariadb mysql' => [qw(types load)],
+    'mariadb mysql' => [qw(types ranges load)],
     'mariadb mysql-8.0' => [],
     'mysql-8.0 mariadb' => [],
 );

@@ -94,9 +94,9 @@ for my $kind (qw(dense sparse mixed large)) {
         my $table = $_;
         my @all = map { $_->[0] } $db->rows("SHOW COLUMNS FROM shop.$table WHERE Field NOT IN ('k', 'm')");
         ("CREATE TEMPORARY TABLE old AS SELECT * FROM $table", 'SET @n = 0, @o = 0',
-         'CREATE TEMPORARY TABLE moved AS SELECT o.*, p.k AS of FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY k) AS i FROM old) AS o'
+         'CREATE TEMPORARY TABLE moved AS SELECT o.*, p.k AS goes_to FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY k) AS i FROM old) AS o'
          . " JOIN (SELECT k, ROW_NUMBER() OVER (ORDER BY k) AS i FROM $table) AS p ON o.i = p.i % 60 + 1",
-         "UPDATE $table AS t JOIN moved AS o ON o.of = t.k SET " . join(', ', map { "t.$_ = o.$_" } @all),
+         "UPDATE $table AS t JOIN moved AS o ON o.goes_to = t.k SET " . join(', ', map { "t.$_ = o.$_" } @all),
          'DROP TEMPORARY TABLE old, moved')
     } @tables);
     same_tables($db, $target, 'shop', "$kind: after all columns of all rows changed");
