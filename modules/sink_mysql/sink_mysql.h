@@ -106,9 +106,8 @@ bool name_keep(struct weir_str name, struct weir_str *out);
 /* The column of that name, or WEIR_NONE. */
 size_t name_column(const struct weir_table *table, struct weir_str name);
 
-/* ---- sink_mysql_keys.c: sets single, upsert, alone,
- * ranges, index.  `told`: weir_conflict()
- * was called before; it may be in table() only. */
+/* ---- sink_mysql_keys.c: sets single, upsert, alone, ranges, index.  `told`:
+ * weir_conflict() was called before; it may be in table() only. */
 enum weir_status keys_read(struct sink *s, struct target *t,
                            const struct place *p, bool told,
                            struct weir_err *err);

@@ -239,9 +239,11 @@ take_column(struct sink *s, struct target *t, const struct result *r,
     }
     t->compared[i] = can_compare(t->table->columns[i], result_str(r, 2));
     t->renewed[i] = is_in(extra, "on update");
-    t->shapes[i] = t->table->columns[i]->type == WEIR_DOUBLE
-                       ? SHAPE_LISTED
-                       : shape_of(result_str(r, 2));
+    t->shapes[i] = shape_of(result_str(r, 2));
+    if (t->table->columns[i]->type == WEIR_DOUBLE &&
+        t->shapes[i] > SHAPE_LISTED) {
+        t->shapes[i] = SHAPE_LISTED; /* digits, and not the same ones */
+    }
     if (t->compared[i] && t->shapes[i] < t->least) {
         t->least = t->shapes[i];
     }
