@@ -21,6 +21,7 @@ sub new
     $self->{log} = "$dir/requests.$self->{port}";
     $self->{pid} = fork // die "fork: $!";
     if (!$self->{pid}) {
+        setpgrp 0, 0;    # with openssl, whenever that is started
         if ($self->{tls}) {
             close $socket;
             $self->serve_tls while 1;
@@ -32,6 +33,7 @@ sub new
         require POSIX;
         POSIX::_exit(0);
     }
+    setpgrp $self->{pid}, $self->{pid};
     close $socket;
     $self->wait_port if $self->{tls};
     return $self;
@@ -56,7 +58,6 @@ sub serve_tls
     my $pid = open2(my $out, my $in, "exec openssl s_server -quiet -naccept 1"
             . " -accept 127.0.0.1:$self->{port} -cert $self->{tls}/cert.pem"
             . " -key $self->{tls}/key.pem 2>'$self->{log}.err'");
-    local $SIG{TERM} = sub { kill 'TERM', $pid; require POSIX; POSIX::_exit(0) };
     for (1 .. 200) {
         last if grep { /:\Q@{[ sprintf '%04X', $self->{port} ]}\E 00000000:0000 0A/ }
             map { s/^\s*\d+: //r } split /\n/, content('/proc/net/tcp');
@@ -136,7 +137,7 @@ sub end
     my ($self) = @_;
     return if !$self->{pid};
     local $?;
-    kill 'TERM', $self->{pid};
+    kill '-TERM', $self->{pid};
     waitpid $self->{pid}, 0;
     delete $self->{pid};
     return;

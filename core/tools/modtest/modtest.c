@@ -201,6 +201,23 @@ read_lines(struct tap *tap, const struct section *s, int fd, int seconds)
     return true;
 }
 
+/* What became of it; false: it went on without a word, and was killed. */
+static bool
+reap(pid_t pid, int *status, int seconds)
+{
+    const int64_t end = clock_steady() + (int64_t)seconds * 1000000;
+
+    while (waitpid(pid, status, WNOHANG) == 0) {
+        if (clock_steady() >= end) {
+            kill(-pid, SIGKILL);
+            waitpid(pid, status, 0);
+            return false;
+        }
+        poll(NULL, 0, 1);
+    }
+    return true;
+}
+
 static void
 print_noise(const char *path)
 {
@@ -257,11 +274,11 @@ try_section(const struct options *opt, const struct section *s,
     }
     setpgid(pid, pid);
     close(lines[1]);
-    const bool in_time = read_lines(tap, s, lines[0], opt->seconds);
-    if (!in_time) {
+    bool in_time = read_lines(tap, s, lines[0], opt->seconds);
+    if (!in_time || tap->is_ended) {
         kill(-pid, SIGKILL);
     }
-    waitpid(pid, &status, 0);
+    in_time = reap(pid, &status, opt->seconds) && in_time;
     kill(-pid, SIGKILL); /* what it left behind */
     close(lines[0]);
     if (!tap->is_ended) {

@@ -359,6 +359,11 @@ misbehave(struct bad *s, struct weir_batch *b, struct weir_err *err)
         raise(SIGSEGV);
     } else if (is(c, "write_hangs")) {
         sleeper(NULL);
+    } else if (is(c, "write_closes_all")) {
+        for (int fd = 3; fd < 256; fd++) {
+            close(fd);
+        }
+        sleeper(NULL);
     } else if (is(c, "write_exits")) {
         exit(0);
     } else if (is(c, "null_crashes") && has(b, WEIR_NULL)) {
