@@ -426,6 +426,8 @@ bool keeps_parts(const struct deliverer *d);
 bool share_item(struct deliverer *d, size_t i, size_t bytes);
 /* The same for the last item, which is the first lane's, whatever it is. */
 bool share_alone(struct deliverer *d);
+/* After a start: a lane may have rows of that frame, and another one not. */
+bool share_any_had(const struct deliverer *d, uint64_t frame);
 uint64_t share_hash(struct lane *l, struct buf *scratch, struct item *item);
 /* A closed round's batches, one for each lane that has something to do. */
 void share_round(struct deliverer *d, struct round *r);

@@ -101,13 +101,22 @@ row_refused(struct deliverer *d, const struct binlog_rows *saved,
     return st == WEIR_DROP ? weir_fail(err, WEIR_FATAL, "%s", why.text) : st;
 }
 
+/* Of a table that is parked, rows that its lane has are not kept as well: they
+ * were written before it was parked, or are kept already. */
+static bool
+whole_is_held(const struct deliverer *d)
+{
+    return refuse_holds(d, d->frame_view) &&
+           !share_any_had(d, d->frame.offset);
+}
+
 enum weir_status
 row_walk_frame(struct deliverer *d, bool *full, struct weir_err *err)
 {
     const size_t started = d->round->n;
 
     for (;;) {
-        if (refuse_holds(d, d->frame_view)) { /* since one of its rows */
+        if (whole_is_held(d)) { /* since one of its rows */
             const enum weir_status aside = refuse_frame(
                 d, d->frame_view, "its table is parked", err);
             if (aside != WEIR_DROP) {
@@ -129,6 +138,13 @@ row_walk_frame(struct deliverer *d, bool *full, struct weir_err *err)
         }
         if (st == WEIR_DROP) {
             break;
+        }
+        if (added && refuse_holds(d, d->frame_view)) {
+            take_back(d, &saved, had, had_events);
+            arena_rewind(&d->round->arena, &mark);
+            d->round->alone = false;
+            added = false;
+            st = weir_fail(err, WEIR_REJECT, "its table is parked");
         }
         if (st == WEIR_REJECT) {
             st = row_refused(d, &saved, err);
@@ -202,7 +218,7 @@ enter_rows(struct deliverer *d, struct weir_err *err)
     }
     d->frame_table = table;
     struct view *v = d->frame_view;
-    if (v->refused || refuse_holds(d, v)) {
+    if (v->refused || whole_is_held(d)) {
         return refuse_frame(d, v, v->refused ? v->refused->text
                                              : "its table is parked", err);
     }

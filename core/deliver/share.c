@@ -150,6 +150,17 @@ is_had(const struct deliverer *d, uint8_t lane, const struct weir_event *ev)
     return ev->seq < d->lanes[lane].has || d->lanes[lane].skips;
 }
 
+bool
+share_any_had(const struct deliverer *d, uint64_t frame)
+{
+    bool any = false;
+
+    for (uint32_t k = 0; d->by_key && k < d->nlanes && !any; k++) {
+        any = d->lanes[k].has > frame || d->lanes[k].skips;
+    }
+    return any;
+}
+
 /* A DELETE in place of the UPDATE, and an INSERT behind it. */
 static void
 split(struct deliverer *d, size_t i, uint64_t after_hash, size_t bytes)

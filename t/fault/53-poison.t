@@ -147,7 +147,8 @@ sub check_parked
     my ($have, %kept) = (found($name, 't'));
     $kept{$_}++ for aside('park', $name);
     my @all = map { $_->[0] } @{ $rows{t} };
-    is(few(grep { ($have->{$_} // 0) + ($kept{$_} // 0) != 1 } @all), '',
+    my @odd = grep { ($have->{$_} // 0) + ($kept{$_} // 0) != 1 } @all;
+    is(few(map { "$_: " . ($have->{$_} // 0) . ' there, ' . ($kept{$_} // 0) . ' kept;' } @odd), '',
         "$what: each of " . @all . ' is there or kept, once');
     is(few(grep { $have->{$_} } @bad), '', "$what: no bad one is there");
     is(few(grep { !$have->{$_} } grep { $_ < $bad[0] } @all), '',
