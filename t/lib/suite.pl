@@ -69,7 +69,7 @@ my @matrix = (
 # The same of Elasticsearch and OpenSearch; the first one is everybody's.
 my @search_servers =
     qw(opensearch-2.19 opensearch-3.4 elasticsearch-7.17 elasticsearch-8.19);
-my (%fetched, @table);
+my (%fetched, @table, %wrong);
 
 # The mysql sink: on MariaDB into MariaDB all of t/live/mysql-sink*.t is among the
 # live tests; of the other pairs these, and in a long run all, with types in both
@@ -301,6 +301,8 @@ sub tests
                 test => sub {
                     push @skips, "$name: " . $_[0]->explanation
                         if $_[0]->has_skip;
+                    push @{ $wrong{$job->[1]} }, $_[0]->number . $_[0]->description
+                        if !$_[0]->is_ok;
                 }
             );
         }
@@ -408,9 +410,21 @@ sub count_parsers
         push @skips, "$name: " . $parser->skip_all if $parser->skip_all;
         next if !$parser->has_problems;
         my $bad = () = $parser->failed;
-        $fine = note_failure($name, $bad || 1);
+        $fine = note_failure($name . what_failed($name, $parser), $bad || 1);
     }
     return $fine;
+}
+
+# In the last lines, as these are all that some keep of a run.
+sub what_failed
+{
+    my ($name, $parser) = @_;
+    my @what = @{ delete $wrong{$name} // [] };
+    my $more = @what > 3 ? ', and ' . (@what - 3) . ' more' : '';
+    my $on = join ' into ', grep { defined } @ENV{qw(WEIR_SERVER WEIR_TARGET)};
+    $on = " on $on" if $on;
+    return "$on: " . join('; ', grep { defined } @what[ 0 .. 2 ]) . $more if @what;
+    return "$on: " . join '; ', $parser->parse_errors, 'it ended with ' . $parser->exit;
 }
 
 sub fuzz
