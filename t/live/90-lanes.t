@@ -106,7 +106,7 @@ synced('after the target came back');
 # Killed, and started with another number: the old one runs until they meet.
 $t->expect_log(qr/killed by signal 9|signal 9|crash/i);
 $load->start;
-for my $n ($long ? (1 .. 12) : (8, 1, 5)) {
+for my $n ($long ? (1 .. 8, 2, 7, 4, 6) : (8, 1, 5)) {
     sleep 0.3 + rand 0.3;
     $weir->crash;
     $weir->write_config(config($n, 9 - $n));
