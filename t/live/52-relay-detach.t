@@ -1,5 +1,6 @@
 # full = detach: a sink that is away for too long is let go of, and says so;
-# the others miss nothing.
+# the others miss nothing.  Its window is small: what it holds in memory it has
+# read, and would write after all.
 use Weir;
 use Weir::Shop;
 
@@ -16,7 +17,7 @@ my $weir = $t->weir(config => <<"EOT")->start;
 pipeline shop {
     $source
     relay { size = 4m  segment = 1m  full = detach }
-    sink slow { redis { host = "127.0.0.1"  port = $port  key = "t:{i}" } }
+    sink slow { window = 1m  redis { host = "127.0.0.1"  port = $port  key = "t:{i}" } }
     sink fast { file { root = "$dir/files"  path = "t.jsonl"  format = row } }
 }
 EOT

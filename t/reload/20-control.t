@@ -246,7 +246,7 @@ my $no = wait_for('its answer', 20,
     sub { my ($line) = Weir::Server::lines_of($weir->state . '/shop/schema.answer');
           return ($line // '') =~ /^77 / ? $line : undef });
 like($no, qr/^77 refused that is no request/, 'what the source makes of it');
-ok(!-e $weir->state . '/shop.request', 'it is done');
+ok(wait_for('the request is gone', 20, sub { !-e $weir->state . '/shop.request' }), 'it is done');
 my @too_long = ('x' x 65536) x 17;
 like(talk(join '', @too_long), qr/^(?:refused the line is too long|)$/, 'longer than that');
 
