@@ -249,7 +249,8 @@ put_into(struct deliverer *d, struct sidelog *log, const struct refused *what,
     }
     if (st == WEIR_OK) {
         const struct side_put put = {
-            .frame = what->frame, .row = what->row, .nrows = what->nrows,
+            .frame = what->frame, .row = what->row, .part = what->part,
+            .nrows = what->nrows,
             .attempts = what->attempts, .reason = str_of(what->reason),
             .body = &body, .head = &head,
             .table = what->table ? &table : NULL,

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "deliver/dead.h"
+#include "deliver/side_order.h"
 #include "deliver/sidelog.h"
 
 /* Dead letters go one by one: each is handled when the sink has taken it. */
@@ -68,7 +69,9 @@ add_row(struct pass *p, struct view *v, const struct side_record *r,
                              .txn = transaction_of_round(d) };
     st = event_steps(d, v, &ev, err);
     if (st == WEIR_OK) {
-        event_finish(event_add(d, v, f), &ev);
+        struct weir_event *made = event_add(d, v, f);
+        event_finish(made, &ev);
+        share_part(made, r->part, a);
     }
     return st == WEIR_DROP ? WEIR_OK : st;
 }
@@ -214,9 +217,11 @@ is_alone(const struct round *r)
     return r->n > 0 && r->items[r->n - 1].ev->op > WEIR_DELETE;
 }
 
-/* One record's events into the batch, or the batch on its way. */
+/* One record's events into the batch, or the batch on its way.  `to`: how far the
+ * log is applied with it. */
 static enum weir_status
-take(struct pass *p, const struct side_record *r, struct weir_err *err)
+take(struct pass *p, const struct side_record *r, uint64_t to,
+     struct weir_err *err)
 {
     enum weir_status st = add_record(p, r, err);
 
@@ -227,7 +232,7 @@ take(struct pass *p, const struct side_record *r, struct weir_err *err)
     if (st != WEIR_OK) {
         return st;
     }
-    p->to = r->next;
+    p->to = to;
     return p->d->round->n > 0 && (is_enough(p) || is_alone(p->d->round))
                ? send(p, true, err)
                : WEIR_OK;
@@ -250,16 +255,13 @@ stays_dead(struct pass *p, const struct weir_err *err)
     return WEIR_OK;
 }
 
-/* All that is not done with.  REJECT: refused again, and what stands before it
- * is applied. */
+/* As they stand. */
 static enum weir_status
-go(struct pass *p, struct weir_err *err)
+go_along(struct pass *p, struct weir_err *err)
 {
-    struct deliverer  *d = p->d;
     struct side_record r = { 0 };
     enum weir_status   st = WEIR_OK;
 
-    p->to = p->done;
     for (;;) {
         const enum weir_status got = sidelog_next(p->records, &r, err);
         if (got != WEIR_OK) {
@@ -267,13 +269,55 @@ go(struct pass *p, struct weir_err *err)
             break;
         }
         if (is_meant(p, &r)) {
-            st = take(p, &r, err);
+            st = take(p, &r, r.next, err);
             st = st == WEIR_REJECT && p->dead ? stays_dead(p, err) : st;
             if (st != WEIR_OK) {
                 break;
             }
         }
     }
+    return st;
+}
+
+/* In the stream's order, which is not the log's where a crash of a sink that is
+ * sent things again came between. */
+static enum weir_status
+go_in_order(struct pass *p, const struct side_order *order,
+            struct weir_err *err)
+{
+    struct side_record r;
+    enum weir_status   st = WEIR_OK;
+
+    for (size_t i = 0; i < order->n && st == WEIR_OK; i++) {
+        st = follower_seek(p->records, order->items[i].at, err);
+        if (st == WEIR_OK) {
+            st = sidelog_next(p->records, &r, err);
+        }
+        if (st == WEIR_OK) {
+            st = take(p, &r, order->items[i].to ? order->items[i].to : p->to,
+                      err);
+        }
+    }
+    return st == WEIR_OK ? WEIR_DROP : st;
+}
+
+/* All that is not done with.  REJECT: refused again, and what stands before it
+ * is applied. */
+static enum weir_status
+go(struct pass *p, struct weir_err *err)
+{
+    struct deliverer *d = p->d;
+    struct side_order order = { 0 };
+    enum weir_status  st = WEIR_OK;
+
+    p->to = p->done;
+    if (!p->dead && !keeps_parts(d)) {
+        st = side_order_read(p->table->dir, p->done, &order, err);
+    }
+    if (st == WEIR_OK) {
+        st = order.n ? go_in_order(p, &order, err) : go_along(p, err);
+    }
+    side_order_free(&order);
     if (st == WEIR_DROP) {
         st = d->round->n > 0 ? send(p, true, err) : WEIR_OK;
     }

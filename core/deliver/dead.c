@@ -299,8 +299,10 @@ note_key(void *arg, struct deliverer *d, const struct view *v,
 
     /* A frame of several rows has no key, and is any row's then. */
     const bool again = one->nrows++ > 0;
-    one->keys[0] = ev->before && !again ? hash_image(d, v, ev, ev->before) : 0;
-    one->keys[1] = ev->after && !again ? hash_image(d, v, ev, ev->after) : 0;
+    one->keys[0] = ev->before && !again && one->r.part != ROW_ARRIVES
+                       ? hash_image(d, v, ev, ev->before) : 0;
+    one->keys[1] = ev->after && !again && one->r.part != ROW_LEAVES
+                       ? hash_image(d, v, ev, ev->after) : 0;
 }
 
 static enum weir_status
@@ -354,18 +356,35 @@ read_letters(struct deliverer *d, struct dead_list *l, struct weir_err *err)
 
 /* ---- What came since */
 
-/* Not sent to the sink: among the letters itself. */
-static bool
-is_letter(const struct dead_list *l, uint64_t seq)
+/* Which halves of it were not sent to the sink: among the letters itself. */
+static unsigned
+parts_of(const struct dead_list *l, uint64_t seq)
 {
+    unsigned parts = 0;
+
     for (size_t i = 0; i < l->n; i++) {
         const struct letter *one = &l->letters[i];
         if (!one->handled && one->r.row != REFUSED_ALL_ROWS &&
             one->r.frame + one->r.row == seq) {
-            return true;
+            parts |= one->r.part ? one->r.part : ROW_LEAVES | ROW_ARRIVES;
         }
     }
-    return false;
+    return parts;
+}
+
+/* By what of it is not in `kept`; `unsure`: it may be any. */
+static bool
+is_newer(const struct letter *one, const uint64_t keys[2], bool unsure,
+         unsigned kept)
+{
+    bool same = (unsure || (!one->keys[0] && !one->keys[1])) &&
+                kept != (ROW_LEAVES | ROW_ARRIVES);
+
+    for (unsigned k = 0; k < 4 && !same; k++) {
+        same = one->keys[k / 2] && one->keys[k / 2] == keys[k % 2] &&
+               !(kept & (k % 2 ? ROW_ARRIVES : ROW_LEAVES));
+    }
+    return same;
 }
 
 static void
@@ -386,11 +405,8 @@ compare(void *arg, struct deliverer *d, const struct view *v,
                                            ? 0 : one->r.row)) {
             continue;
         }
-        bool same = unsure || (!one->keys[0] && !one->keys[1]);
-        for (int k = 0; k < 4 && !same; k++) {
-            same = one->keys[k / 2] && one->keys[k / 2] == keys[k % 2];
-        }
-        one->newer = same && !is_letter(l, ev->seq);
+        one->newer = is_newer(one, keys, unsure, 0) &&
+                     is_newer(one, keys, unsure, parts_of(l, ev->seq));
     }
 }
 

@@ -80,9 +80,11 @@ struct item {
     struct view       *view; /* of a statement also one that table() refused:
                                 what it is about, if that is refused too */
     uint64_t           frame, head, table; /* offsets in the relay */
-    uint64_t           hash; /* of the target's key; 0: not asked for yet */
+    uint64_t           hash, to; /* of the target's key, before and after; hash
+                                    0: not asked for yet */
     uint8_t            lane;
-    bool               half; /* the INSERT of a key change: counted before */
+    enum row_part      part;
+    bool               half; /* of a key change: the other one is counted */
 };
 
 /* Rows of a round that came back; those put aside before a crash, too. */
@@ -397,7 +399,8 @@ enum weir_status fill_ddl(struct deliverer *d, const struct frame *f,
 enum weir_status refuse_frame(struct deliverer *d, struct view *v,
                               const char *why, struct weir_err *err);
 enum weir_status refuse_row(struct deliverer *d, struct view *v,
-                            const char *why, struct weir_err *err);
+                            enum row_part part, const char *why,
+                            struct weir_err *err);
 
 /* A statement that is for a table which is parked, or can't be had. */
 enum weir_status refuse_ddl(struct deliverer *d, struct view *v,
@@ -428,7 +431,10 @@ bool share_item(struct deliverer *d, size_t i, size_t bytes);
 bool share_alone(struct deliverer *d);
 /* After a start: a lane may have rows of that frame, and another one not. */
 bool share_any_had(const struct deliverer *d, uint64_t frame);
-uint64_t share_hash(struct lane *l, struct buf *scratch, struct item *item);
+/* item->hash and ->to, if they are not known yet. */
+void share_hash(struct buf *scratch, struct item *item);
+/* That half of an UPDATE, in its place: a DELETE or an INSERT. */
+void share_part(struct weir_event *ev, enum row_part part, struct arena *a);
 /* A closed round's batches, one for each lane that has something to do. */
 void share_round(struct deliverer *d, struct round *r);
 

@@ -73,10 +73,24 @@ verdict_on(const struct batch *b, size_t sent)
     return at ? &b->verdicts[at - 1] : NULL;
 }
 
-static uint64_t
-key_of(struct batch *b, size_t which)
+/* One that changes its key is of both. */
+static void
+touch_keys(struct batch *b, struct conflicts *keys, size_t which)
 {
-    return share_hash(b->lane, &b->scratch, &b->round->items[which]);
+    struct item *item = &b->round->items[which];
+
+    share_hash(&b->scratch, item);
+    conflicts_touch(keys, item->hash, 1, 0);
+    conflicts_touch(keys, item->to, 1, 0);
+}
+
+static bool
+meets_keys(struct batch *b, const struct conflicts *keys, size_t which)
+{
+    struct item *item = &b->round->items[which];
+
+    share_hash(&b->scratch, item);
+    return conflicts_last(keys, item->hash) || conflicts_last(keys, item->to);
 }
 
 /* Of what was sent, those with a verdict RETRY and, so that the last word on a
@@ -92,9 +106,10 @@ keep_for_retry(struct batch *b, uint32_t *again, struct weir_err *why)
         const struct verdict *v = verdict_on(b, i);
         if (v && v->status == WEIR_RETRY) {
             snprintf(why->text, sizeof why->text, "%s", v->reason);
-            conflicts_touch(&keys, key_of(b, which), 1, 0);
+            touch_keys(b, &keys, which);
             again[n++] = which;
-        } else if (n > 0 && conflicts_last(&keys, key_of(b, which))) {
+        } else if (n > 0 && meets_keys(b, &keys, which)) {
+            touch_keys(b, &keys, which);
             again[n++] = which;
         }
     }
@@ -109,7 +124,7 @@ is_behind_parked(struct batch *b, const struct conflicts *parked, size_t which)
 {
     return b->nrefused > 0 &&
            b->lane->d->set.sink->set.on_reject == CONF_REJECT_PARK &&
-           conflicts_last(parked, key_of(b, which));
+           meets_keys(b, parked, which);
 }
 
 /* What was sent and does not go again, in its order: refused, or done.  Gives
@@ -130,9 +145,10 @@ sort_out(struct batch *b, const uint32_t *again, size_t nagain, bool enough)
         const struct verdict *v = verdict_on(b, i);
         if (v && (v->status == WEIR_REJECT || enough)) {
             note_refused(b, i, v->reason);
-            conflicts_touch(&parked, key_of(b, which), 1, 0);
+            touch_keys(b, &parked, which);
         } else if (is_behind_parked(b, &parked, which)) {
             note_refused(b, i, "its table is parked");
+            touch_keys(b, &parked, which);
         } else {
             done += !item->half && item->ev->op < WEIR_SNAPSHOT_BEGIN;
         }

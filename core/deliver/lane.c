@@ -340,6 +340,7 @@ refuse_one(struct deliverer *d, const struct batch *b, const struct verdict *v,
     const struct refused what = {
         .frame = item->frame,
         .row = (uint32_t)(ev->seq - item->frame),
+        .part = item->part,
         .nrows = ev->op < WEIR_SNAPSHOT_BEGIN && !item->half,
         .head = item->head,
         .table = item->table,

@@ -60,12 +60,14 @@ is_next(struct deliverer *d, const struct view *v)
 }
 
 static enum weir_status
-refuse_now(struct deliverer *d, struct view *v, uint32_t row, uint32_t nrows,
-           const char *why, struct weir_err *err)
+refuse_now(struct deliverer *d, struct view *v, uint32_t row,
+           enum row_part part, uint32_t nrows, const char *why,
+           struct weir_err *err)
 {
     const struct refused what = {
         .frame = d->frame.offset,
         .row = row,
+        .part = part,
         .nrows = nrows,
         .head = d->at.head,
         .table = d->frame_table,
@@ -81,10 +83,10 @@ refuse_now(struct deliverer *d, struct view *v, uint32_t row, uint32_t nrows,
 }
 
 enum weir_status
-refuse_row(struct deliverer *d, struct view *v, const char *why,
-           struct weir_err *err)
+refuse_row(struct deliverer *d, struct view *v, enum row_part part,
+           const char *why, struct weir_err *err)
 {
-    return refuse_now(d, v, d->at.next_row, 1, why, err);
+    return refuse_now(d, v, d->at.next_row, part, 1, why, err);
 }
 
 enum weir_status
@@ -92,7 +94,7 @@ refuse_ddl(struct deliverer *d, struct view *v, const char *why,
            struct weir_err *err)
 {
     d->frame_table = 0;
-    return refuse_now(d, v, REFUSED_ALL_ROWS, 0, why, err);
+    return refuse_now(d, v, REFUSED_ALL_ROWS, ROW_WHOLE, 0, why, err);
 }
 
 enum weir_status
@@ -119,7 +121,7 @@ refuse_frame(struct deliverer *d, struct view *v, const char *why,
         d->at.next == d->frame.offset ? d->at.next_row : 0;
     n = n > from ? n - from : 0;
     const enum weir_status st =
-        refuse_now(d, v, REFUSED_ALL_ROWS, n, why, err);
+        refuse_now(d, v, REFUSED_ALL_ROWS, ROW_WHOLE, n, why, err);
     d->round->nread += st == WEIR_OK ? n : 0;
     return st == WEIR_OK ? WEIR_DROP : st;
 }

@@ -39,10 +39,15 @@ struct view;
 
 enum { REFUSED_ALL_ROWS = UINT32_MAX };
 
+/* Of a row that changes its key and is two lanes': one of its halves, since the
+ * other may be written long before.  As bits both are the whole. */
+enum row_part { ROW_WHOLE, ROW_LEAVES, ROW_ARRIVES };
+
 struct refused {
     uint64_t frame;       /* offset in the relay of the ROW or DDL frame */
     uint32_t row;         /* its index there (seq is the sum of the two), or
                              REFUSED_ALL_ROWS: the whole frame, undecoded */
+    enum row_part part;
     uint32_t nrows;       /* rows that this is about, 0 for DDL */
     uint64_t head, table; /* offsets of TXN_HEAD and TABLE; table 0: none */
     const struct view       *view;  /* NULL for DDL of no table */

@@ -78,15 +78,16 @@ take_back(struct deliverer *d, const struct binlog_rows *saved, size_t had,
     d->round->nread -= d->round->n > had;
     round_cut(d->round, had);
     d->txn_has_events = had_events;
+    d->round->alone = false;
 }
 
 /* What can't be decoded, or is refused by a stage. */
 static enum weir_status
 row_refused(struct deliverer *d, const struct binlog_rows *saved,
-            struct weir_err *err)
+            enum row_part part, struct weir_err *err)
 {
     struct weir_err  why = *err;
-    enum weir_status st = refuse_row(d, d->frame_view, why.text, err);
+    enum weir_status st = refuse_row(d, d->frame_view, part, why.text, err);
 
     if (st == WEIR_DROP) {
         d->rows = *saved;
@@ -110,6 +111,31 @@ whole_is_held(const struct deliverer *d)
            !share_any_had(d, d->frame.offset);
 }
 
+static enum weir_status
+keep_rest(struct deliverer *d, bool *full, struct weir_err *err)
+{
+    const enum weir_status st =
+        refuse_frame(d, d->frame_view, "its table is parked", err);
+
+    *full = d->quiet_first;
+    return st == WEIR_DROP ? WEIR_OK : st;
+}
+
+/* Of the row that was added last: one half, if its lane has the other one. */
+static enum row_part
+part_left(const struct deliverer *d, size_t had)
+{
+    return d->round->n - had == 1 ? d->round->items[had].part : ROW_WHOLE;
+}
+
+static void
+pass_frame(struct deliverer *d)
+{
+    d->at.next = d->frame.next;
+    d->at.next_row = 0;
+    row_leave_frame(d);
+}
+
 enum weir_status
 row_walk_frame(struct deliverer *d, bool *full, struct weir_err *err)
 {
@@ -117,12 +143,10 @@ row_walk_frame(struct deliverer *d, bool *full, struct weir_err *err)
 
     for (;;) {
         if (whole_is_held(d)) { /* since one of its rows */
-            const enum weir_status aside = refuse_frame(
-                d, d->frame_view, "its table is parked", err);
-            if (aside != WEIR_DROP) {
+            const enum weir_status aside = keep_rest(d, full, err);
+            if (aside != WEIR_OK) {
                 return aside;
             }
-            *full = d->quiet_first;
             break;
         }
         const bool               was_full = fill_is_full(d);
@@ -139,15 +163,15 @@ row_walk_frame(struct deliverer *d, bool *full, struct weir_err *err)
         if (st == WEIR_DROP) {
             break;
         }
+        const enum row_part part = part_left(d, had);
         if (added && refuse_holds(d, d->frame_view)) {
             take_back(d, &saved, had, had_events);
             arena_rewind(&d->round->arena, &mark);
-            d->round->alone = false;
             added = false;
             st = weir_fail(err, WEIR_REJECT, "its table is parked");
         }
         if (st == WEIR_REJECT) {
-            st = row_refused(d, &saved, err);
+            st = row_refused(d, &saved, part, err);
             *full = st == WEIR_DROP;
         }
         if (st != WEIR_OK && !*full) {
@@ -155,7 +179,6 @@ row_walk_frame(struct deliverer *d, bool *full, struct weir_err *err)
         }
         if (added && (was_full || (d->round->alone && had > 0))) {
             take_back(d, &saved, had, had_events);
-            d->round->alone = false;
             *full = true;
         }
         if (*full) {
@@ -169,9 +192,7 @@ row_walk_frame(struct deliverer *d, bool *full, struct weir_err *err)
         }
     }
     if (!*full) {
-        d->at.next = d->frame.next;
-        d->at.next_row = 0;
-        row_leave_frame(d);
+        pass_frame(d);
     }
     if (d->round->n > started) {
         d->round->bytes += d->frame.payload.len;

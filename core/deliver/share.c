@@ -120,22 +120,38 @@ hash_both(const struct view *v, const struct weir_event *ev, struct arena *a,
     *after = has_after ? *after : *before;
 }
 
-uint64_t
-share_hash(struct lane *l, struct buf *scratch, struct item *item)
+void
+share_hash(struct buf *scratch, struct item *item)
 {
     struct arena a = { 0 };
-    uint64_t     before;
     bool         whole;
 
-    (void)l;
     if (item->hash == 0) {
-        hash_both(item->view, item->ev, &a, scratch, &before, &item->hash,
+        hash_both(item->view, item->ev, &a, scratch, &item->hash, &item->to,
                   &whole);
-        item->hash = before == item->hash ? item->hash : 1; /* like any other */
         item->hash += item->hash == 0;
+        item->to += item->to == 0;
         arena_free(&a);
     }
-    return item->hash;
+}
+
+void
+share_part(struct weir_event *ev, enum row_part part, struct arena *a)
+{
+    bool whole;
+
+    if (ev->op != WEIR_UPDATE || part == ROW_WHOLE) {
+        return;
+    }
+    if (part == ROW_ARRIVES) {
+        ev->op = WEIR_INSERT;
+        ev->after = whole_after(ev, a, &whole);
+        ev->before = NULL;
+    } else {
+        ev->op = WEIR_DELETE;
+        ev->after = NULL;
+    }
+    ev->flags &= ~(uint32_t)WEIR_KEY_CHANGED;
 }
 
 static uint8_t
@@ -168,21 +184,19 @@ split(struct deliverer *d, size_t i, uint64_t after_hash, size_t bytes)
     struct round      *r = d->round;
     struct weir_event *ev = r->items[i].ev;
     const uint8_t      to = lane_of(d, after_hash);
-    bool               whole;
 
     struct item *twin = round_add(r);
     *twin = r->items[i];
     twin->ev = arena_copy(&r->arena, ev, sizeof *ev);
-    twin->ev->op = WEIR_INSERT;
-    twin->ev->after = whole_after(ev, &r->arena, &whole);
-    twin->ev->before = NULL;
-    twin->ev->flags &= ~(uint32_t)(WEIR_KEY_CHANGED | WEIR_FIRST_IN_TXN);
-    twin->hash = after_hash;
+    share_part(twin->ev, ROW_ARRIVES, &r->arena);
+    twin->ev->flags &= ~(uint32_t)WEIR_FIRST_IN_TXN;
+    twin->part = ROW_ARRIVES;
+    twin->hash = twin->to = after_hash;
     twin->lane = to;
     twin->half = true;
-    ev->op = WEIR_DELETE;
-    ev->after = NULL;
-    ev->flags &= ~(uint32_t)WEIR_KEY_CHANGED;
+    share_part(ev, ROW_LEAVES, &r->arena);
+    r->items[i].part = ROW_LEAVES;
+    r->items[i].to = r->items[i].hash;
     r->lane_n[to]++;
     r->lane_bytes[to] += bytes;
 }
@@ -209,7 +223,8 @@ share_item(struct deliverer *d, size_t i, size_t bytes)
     if (moves && !whole) {
         r->alone = true; /* only the sink can know the rest of the row */
     }
-    item->hash = r->alone ? 1 : before;
+    item->hash = before + (before == 0);
+    item->to = after + (after == 0);
     item->lane = r->alone ? 0 : lane_of(d, before);
     r->lane_n[item->lane]++;
     r->lane_bytes[item->lane] += bytes;

@@ -11,7 +11,6 @@
 #include "base/crash.h"
 #include "base/err.h"
 #include "base/file.h"
-#include "deliver/refuse.h"
 #include "relay/follow.h"
 #include "relay/relay.h"
 #include "relay/segment.h"
@@ -40,11 +39,12 @@ struct sidelog {
 
 /* ---- What is there already */
 
-/* A row by its seq; a whole frame apart from its first row. */
+/* A row by its seq, its halves apart; a whole frame apart from its first row. */
 static uint64_t
-key_of(uint64_t frame, uint32_t row)
+key_of(uint64_t frame, uint32_t row, enum row_part part)
 {
-    return row == REFUSED_ALL_ROWS ? frame | UINT64_C(1) << 63 : frame + row;
+    return row == REFUSED_ALL_ROWS ? frame | UINT64_C(1) << 63
+                                   : (frame + row) | (uint64_t)part << 61;
 }
 
 static uint64_t *
@@ -95,12 +95,24 @@ sidelog_first(const struct sidelog *s, uint64_t *frame, uint32_t *row)
     *row = s->first_row;
 }
 
-static bool
-has(const struct sidelog *s, uint64_t frame, uint32_t row)
+/* Which halves of a row are there, as bits. */
+static unsigned
+parts_of(const struct sidelog *s, uint64_t frame, uint32_t row)
 {
-    return s->nseen > 0 &&
-           (*seen_place(s, key_of(frame, row)) ||
-            *seen_place(s, key_of(frame, REFUSED_ALL_ROWS)));
+    const unsigned both = ROW_LEAVES | ROW_ARRIVES;
+
+    if (s->nseen == 0) {
+        return 0;
+    }
+    if (*seen_place(s, key_of(frame, REFUSED_ALL_ROWS, ROW_WHOLE)) ||
+        *seen_place(s, key_of(frame, row, ROW_WHOLE))) {
+        return both;
+    }
+    unsigned parts = 0;
+    for (unsigned part = 1; part <= ROW_ARRIVES; part++) {
+        parts |= *seen_place(s, key_of(frame, row, part)) ? part : 0;
+    }
+    return parts;
 }
 
 static void
@@ -141,7 +153,7 @@ read_seen(struct sidelog *s, struct weir_err *err)
         return st == WEIR_DROP ? WEIR_OK : st;
     }
     while ((st = sidelog_next(f, &r, err)) == WEIR_OK) {
-        see(s, key_of(r.frame, r.row));
+        see(s, key_of(r.frame, r.row, r.part));
         note_first(s, r.frame, r.row, r.from);
         s->rows += r.nrows;
     }
@@ -297,6 +309,7 @@ put_aside(struct sidelog *s, const struct side_put *put, struct weir_err *err)
     put_le32(fixed + 32, put->attempts);
     put_le32(fixed + 36, (uint32_t)put->reason.len);
     put_le32(fixed + 40, put->from);
+    put_le32(fixed + 44, put->part);
     const struct iovec parts[] = {
         { fixed, sizeof fixed },
         { (void *)put->reason.data, put->reason.len },
@@ -320,9 +333,6 @@ put_one(struct sidelog *s, const struct side_put *put, struct weir_err *err)
 {
     uint64_t segment;
 
-    if (has(s, put->frame, put->row)) {
-        return WEIR_DROP;
-    }
     const size_t bytes = put->body->payload.len + put->head->payload.len +
                          (put->table ? put->table->payload.len : 0) +
                          ASIDE_FIXED + put->reason.len + HEARTBEAT_FIXED;
@@ -340,7 +350,7 @@ put_one(struct sidelog *s, const struct side_put *put, struct weir_err *err)
         return weir_wrap(err, st, "side log %s", s->dir);
     }
     CRASH_POINT("side.put");
-    see(s, key_of(put->frame, put->row));
+    see(s, key_of(put->frame, put->row, put->part));
     note_first(s, put->frame, put->row, put->from);
     s->rows += put->nrows;
     s->unsettled = true;
@@ -351,11 +361,28 @@ static bool
 has_some(const struct sidelog *s, const struct side_put *put)
 {
     for (uint32_t i = 0; s->nseen > 0 && i < put->nrows; i++) {
-        if (*seen_place(s, put->frame + put->from + i)) {
+        if (parts_of(s, put->frame, put->from + i)) {
             return true;
         }
     }
     return false;
+}
+
+/* What is not there yet of a row, which is one row, whatever its halves. */
+static enum weir_status
+put_row(struct sidelog *s, const struct side_put *put, struct weir_err *err)
+{
+    const unsigned  both = ROW_LEAVES | ROW_ARRIVES;
+    const unsigned  had = parts_of(s, put->frame, put->row);
+    const unsigned  missing = (put->part ? put->part : both) & ~had;
+    struct side_put one = *put;
+
+    if (missing == 0) {
+        return WEIR_DROP;
+    }
+    one.part = missing == both ? ROW_WHOLE : (enum row_part)missing;
+    one.nrows = had ? 0 : put->part ? 1 : put->nrows;
+    return put_one(s, &one, err);
 }
 
 /* Of all rows those that are not there yet, each for itself: so that no row is
@@ -366,15 +393,21 @@ sidelog_put(struct sidelog *s, const struct side_put *put,
 {
     enum weir_status all = WEIR_DROP;
 
-    if (put->row != REFUSED_ALL_ROWS || has(s, put->frame, put->row) ||
-        !has_some(s, put)) {
+    if (put->row != REFUSED_ALL_ROWS) {
+        return put_row(s, put, err);
+    }
+    if (s->nseen > 0 &&
+        *seen_place(s, key_of(put->frame, put->row, ROW_WHOLE))) {
+        return WEIR_DROP;
+    }
+    if (!has_some(s, put)) {
         return put_one(s, put, err);
     }
     struct side_put one = *put;
     one.nrows = 1;
     for (uint32_t i = 0; i < put->nrows; i++) {
         one.row = put->from + i;
-        const enum weir_status st = put_one(s, &one, err);
+        const enum weir_status st = put_row(s, &one, err);
         if (st != WEIR_OK && st != WEIR_DROP) {
             return st;
         }

@@ -11,7 +11,8 @@
  *   ASIDE  u64 frame, u32 row, u32 nrows: as in deliver/refuse.h; u64 body:
  *          where the copy of the ROW or DDL frame stands, i64 usec: when,
  *          u32 attempts, u32 reason_len, u32 from: of all rows, those before
- *          this one had been taken, u32 0, reason
+ *          this one had been taken, u32 part: of a row that changes its key,
+ *          refuse.h; reason
  * and, where all before it is settled, a HEARTBEAT.  What stands behind the last
  * one when the log is opened again was never there.  A file `done` holds the
  * offset up to which the log has been applied.
@@ -22,6 +23,7 @@
 #include <stdbool.h>
 
 #include "base/arena.h"
+#include "deliver/refuse.h"
 #include "relay/frame.h"
 
 struct sidelog;
@@ -41,12 +43,14 @@ void             sidelog_close(struct sidelog **s);
 struct side_put {
     uint64_t            frame;
     uint32_t            row, nrows, attempts, from;
+    enum row_part       part;
     struct weir_str     reason;
     const struct frame *body, *head, *table; /* as in the relay; table: or
                                                 NULL */
 };
 /* Once only: DROP, and nothing is written, if that row of that frame, or all of
- * the frame, is there.  RETRY: no room on the disk; nothing was put. */
+ * the frame, is there; of a row whose one half is there, the other one is put.
+ * RETRY: no room on the disk; nothing was put. */
 enum weir_status sidelog_put(struct sidelog *s, const struct side_put *put,
                              struct weir_err *err);
 /* Makes durable what was put. */
@@ -63,6 +67,7 @@ struct side_record {
     uint64_t        at, next; /* of its ASIDE frame, and behind it */
     uint64_t        frame;
     uint32_t        row, nrows, attempts, from;
+    enum row_part   part;
     int64_t         usec;
     struct weir_str reason;
     uint64_t        body; /* offset */

@@ -121,7 +121,7 @@ sidelog_next(struct follower *f, struct side_record *out,
     out->attempts = (uint32_t)read_le(&p, 4);
     const uint64_t n = read_le(&p, 4);
     out->from = (uint32_t)read_le(&p, 4);
-    read_bytes(&p, 4);
+    out->part = (enum row_part)(read_le(&p, 4) & 3);
     out->reason = read_str(&p, n);
     return p.bad ? weir_fail(err, WEIR_FATAL, "the record at %" PRIu64
                              " of a side log is too short", frame.offset)

@@ -355,6 +355,10 @@ show_record(struct asked *a, const struct side *log,
     } else {
         ctl_int(&out, "row", r->row);
     }
+    if (r->part) {
+        ctl_text(&out, "half", r->part == ROW_LEAVES ? STR("delete")
+                                                    : STR("insert"));
+    }
     ctl_time(&out, "time", r->usec);
     ctl_int(&out, "attempts", r->attempts);
     ctl_text(&out, "reason", r->reason);
