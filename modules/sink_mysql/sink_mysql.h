@@ -121,8 +121,11 @@ struct link {
     bool     has_values;  /* lists of rows that can be joined */
     bool     null_is_now; /* for a TIMESTAMP NOT NULL */
     uint64_t max_packet;
+    int64_t  used;     /* seconds, steady */
+    int64_t  idle_sec; /* the server closes it then */
 };
 
+/* Connected; anew, without a word, if it had nothing to do for long. */
 enum weir_status link_open(struct sink *s, struct weir_err *err);
 /* A connection of its own for a statement that may take a day; to be closed
  * behind it. */

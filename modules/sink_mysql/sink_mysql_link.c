@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Codes of one flavour that the other's headers don't have. */
 enum {
@@ -25,7 +26,7 @@ enum {
     MYSQL_ROLLED_BACK_AT_COMMIT = 3101,
 };
 
-enum { A_DAY = 86400 };
+enum { A_DAY = 86400, LOCK_WAIT = 5, LEAST_IDLE = 10 };
 
 /* ---- Errors */
 
@@ -134,13 +135,17 @@ link_fail(struct sink *s, const char *what, struct weir_err *err)
 
 /* ---- Connecting */
 
+static unsigned
+seconds_of(int64_t msec)
+{
+    return (unsigned)((msec + 999) / 1000);
+}
+
 static void
 set_options(MYSQL *m, const struct mysql_conf *conf, bool patient)
 {
-    const unsigned connect_sec =
-        (unsigned)((conf->connect_timeout + 999) / 1000);
-    const unsigned sec =
-        patient ? A_DAY : (unsigned)((conf->timeout + 999) / 1000);
+    const unsigned connect_sec = seconds_of(conf->connect_timeout);
+    const unsigned sec = patient ? A_DAY : seconds_of(conf->timeout);
 
     mysql_options(m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_sec);
     mysql_options(m, MYSQL_OPT_READ_TIMEOUT, &sec);
@@ -174,6 +179,24 @@ login(struct sink *s, struct weir_err *err)
               : link_fail(s, "connect", err);
 }
 
+/* When a path dies without a word, the server has an open transaction left, and
+ * this side can't tell it: its locks, that of the checkpoint among them, are let
+ * go of then, and not after the eight hours of a server's own wait_timeout.
+ * Longer than what this side waits for an answer.  MySQL knows one limit only,
+ * for idle connections too: see link_open(). */
+static void
+put_limits(struct sink *s)
+{
+    struct text   *sql = &s->sql;
+    const unsigned sec = seconds_of(s->conf->timeout);
+
+    text_put(sql, s->link.mariadb ? ", idle_transaction_timeout = "
+                                  : ", wait_timeout = ");
+    text_u64(sql, 2 * sec > LEAST_IDLE ? 2 * sec : LEAST_IDLE);
+    text_put(sql, ", innodb_lock_wait_timeout = ");
+    text_u64(sql, sec > 2 * LOCK_WAIT ? LOCK_WAIT : sec > 2 ? sec / 2 : 1);
+}
+
 /* What a statement means must not go by the target's defaults, or by what its
  * init_connect did.  A date that the source let in is let in here too; text that
  * doesn't fit is an error. */
@@ -185,11 +208,12 @@ pin_session(struct sink *s, struct weir_err *err)
     sql->len = 0;
     text_put(sql, "SET NAMES utf8mb4, sql_mode = '" STRICT_MODES "', "
              "time_zone = '+00:00', autocommit = 1, completion_type = 0, "
-             "innodb_lock_wait_timeout = 5, unique_checks = 1, "
+             "unique_checks = 1, "
              "sql_safe_updates = 0, sql_big_selects = 1, "
              "sql_select_limit = 18446744073709551615, sql_auto_is_null = 0, "
              "foreign_key_checks = ");
     text_put(sql, s->conf->foreign_keys ? "1" : "0");
+    put_limits(s);
     if (!s->conf->log_bin) {
         text_put(sql, ", sql_log_bin = 0");
     }
@@ -211,7 +235,7 @@ ask_limits(struct sink *s, struct weir_err *err)
 {
     static const char sql[] =
         "SELECT @@max_allowed_packet, @@lower_case_table_names, "
-        "@@explicit_defaults_for_timestamp";
+        "@@explicit_defaults_for_timestamp, @@wait_timeout";
     struct result     r;
 
     const enum weir_status st =
@@ -224,6 +248,7 @@ ask_limits(struct sink *s, struct weir_err *err)
         }
         s->link.exact_names = result_u64(&r, 1) == 0;
         s->link.null_is_now = result_u64(&r, 2) == 0;
+        s->link.idle_sec = (int64_t)result_u64(&r, 3);
         result_free(&r);
     }
     return st;
@@ -270,10 +295,29 @@ connect_link(struct sink *s, bool patient, struct weir_err *err)
     return WEIR_OK;
 }
 
+static int64_t
+now_sec(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec;
+}
+
 enum weir_status
 link_open(struct sink *s, struct weir_err *err)
 {
-    return s->link.mysql ? WEIR_OK : connect_link(s, false, err);
+    const int64_t now = now_sec();
+    const bool    was_idle = s->link.mysql && !s->link.in_txn &&
+                          now - s->link.used >= s->link.idle_sec / 2;
+
+    if (was_idle && mysql_ping(s->link.mysql) != 0) {
+        link_close(s);
+    }
+    const enum weir_status st =
+        s->link.mysql ? WEIR_OK : connect_link(s, false, err);
+    s->link.used = now;
+    return st;
 }
 
 enum weir_status

@@ -6,6 +6,7 @@ use Weir::Load;
 use Weir::Proxy;
 use Weir::Replay;
 use List::Util qw(shuffle);
+use Time::HiRes qw(sleep);
 
 my $rounds = long_run() ? 12 : 1;
 my $t      = Weir->new;
@@ -43,5 +44,23 @@ for my $round (1 .. $rounds) {
 my $n = $load->stop;
 wait_replayed($db, $target);
 same_tables($db, $target, 'shop', "after $n transactions");
+
+# A path that dies while a transaction is open there: its locks, that of the
+# checkpoint among them, are not held for as long as a server waits by default.
+$_->do('CREATE TABLE shop.held (i INT PRIMARY KEY, n INT)') for $target, $db;
+$db->do('INSERT INTO shop.held VALUES (1, 1)');
+arrives();
+my $other = $target->client;
+$other->do('BEGIN', 'SELECT * FROM shop.held FOR UPDATE');
+$db->do('UPDATE shop.held SET n = 2');
+wait_for('the sink waits for the row', 30, sub {
+    sleep 0.15;    # asked for more often, the server says the same again
+    return $target->value(q(SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'));
+});
+$wire->{proxy}->freeze;
+$other->do('ROLLBACK');
+$wire->half_open;
+$wire->arrived('half open within a transaction');
+same_tables($db, $target, 'shop', 'after a path that died within a transaction');
 $wire->report;
 $t->done;
