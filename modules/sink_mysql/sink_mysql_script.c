@@ -92,6 +92,15 @@ check_answer(struct sink *s, const struct answer *a, struct weir_err *err)
     return shows ? check_shown(s, a, err) : check_hits(s, a->hits, err);
 }
 
+/* Was it a look that failed?  Others were added behind it. */
+static void
+note_failed(struct sink *s, const struct expected *e, size_t i)
+{
+    if (i < e->n && e->answers[i].rows) {
+        s->looked = e->answers[i].rows->t->id;
+    }
+}
+
 /* All answers are read, whatever the first of them says: the connection goes
  * on to be used. */
 static enum weir_status
@@ -103,8 +112,9 @@ read_answers(struct sink *s, struct weir_err *err)
     if (e->n == 0) {
         return WEIR_OK;
     }
-    int failed = mysql_read_query_result(s->link.mysql);
-    for (size_t i = 0; !failed; i++) {
+    int    failed = mysql_read_query_result(s->link.mysql);
+    size_t i = 0;
+    for (; !failed; i++) {
         struct weir_err  why;
         enum weir_status st =
             i < e->n ? check_answer(s, &e->answers[i], &why)
@@ -113,6 +123,7 @@ read_answers(struct sink *s, struct weir_err *err)
         if (st != WEIR_OK && worst == WEIR_OK) {
             worst = st;
             *err = why;
+            note_failed(s, e, i);
         }
         if (!s->link.mysql) {
             e->n = 0;
@@ -122,6 +133,9 @@ read_answers(struct sink *s, struct weir_err *err)
             break;
         }
         failed = mysql_next_result(s->link.mysql) > 0;
+    }
+    if (failed && worst == WEIR_OK) {
+        note_failed(s, e, i);
     }
     e->n = 0;
     return failed ? link_fail(s, "write rows", err) : worst;
