@@ -55,6 +55,8 @@ void text_value(struct text *t, struct weir_instance *in,
 enum shape { /* of a column there; each of them can what those before it can */
     SHAPE_ODD,     /* takes a value only as a literal */
     SHAPE_LISTED,  /* compares with a value in a list of values */
+    SHAPE_CODED,   /* as SHAPE_TEXT, but the digits of a number are no text of
+                      what that number is to it */
     SHAPE_TEXT,    /* takes and shows values as text */
     SHAPE_INTEGER,
 };
@@ -338,7 +340,8 @@ struct sink {
     bool                     uncommitted; /* a write() waits for commit() */
     unsigned                 warnings; /* that the session lets pass; 0: it is
                                           strict */
-    uint32_t looked; /* target.id whose rows were looked at; 0: none */
+    uint32_t looked; /* target.id whose rows were looked at last, or where that
+                        was refused; 0: none */
     bool                     unverified; /* said that nobody is verified */
     uint32_t                 ntargets;
 };

@@ -132,7 +132,7 @@ can_compare(const struct weir_column *c, struct weir_str type)
 /* How a value in a list of values, or as text, is to such a column what it is
  * as a literal. */
 static enum shape
-shape_of(struct weir_str type)
+shape_named(struct weir_str type)
 {
     static const struct {
         const char *type;
@@ -141,15 +141,15 @@ shape_of(struct weir_str type)
         { "tinyint", SHAPE_INTEGER },  { "smallint", SHAPE_INTEGER },
         { "mediumint", SHAPE_INTEGER }, { "int", SHAPE_INTEGER },
         { "bigint", SHAPE_INTEGER },   { "decimal", SHAPE_TEXT },
-        { "date", SHAPE_TEXT },        { "datetime", SHAPE_TEXT },
-        { "timestamp", SHAPE_TEXT },   { "time", SHAPE_TEXT },
+        { "date", SHAPE_CODED },       { "datetime", SHAPE_CODED },
+        { "timestamp", SHAPE_CODED },  { "time", SHAPE_CODED },
         { "char", SHAPE_TEXT },        { "varchar", SHAPE_TEXT },
         { "tinytext", SHAPE_TEXT },    { "text", SHAPE_TEXT },
         { "mediumtext", SHAPE_TEXT },  { "longtext", SHAPE_TEXT },
         { "binary", SHAPE_TEXT },      { "varbinary", SHAPE_TEXT },
         { "tinyblob", SHAPE_TEXT },    { "blob", SHAPE_TEXT },
         { "mediumblob", SHAPE_TEXT },  { "longblob", SHAPE_TEXT },
-        { "enum", SHAPE_TEXT },        { "set", SHAPE_TEXT },
+        { "enum", SHAPE_CODED },       { "set", SHAPE_CODED },
         { "float", SHAPE_LISTED },     { "double", SHAPE_LISTED },
         { "year", SHAPE_LISTED },      { "bit", SHAPE_LISTED },
     };
@@ -161,6 +161,23 @@ shape_of(struct weir_str type)
         }
     }
     return SHAPE_ODD;
+}
+
+static enum shape
+shape_of(const struct weir_column *c, struct weir_str type)
+{
+    const enum shape shape = shape_named(type);
+
+    switch (c->type) {
+    case WEIR_DOUBLE: /* digits, and not the same ones */
+        return shape < SHAPE_LISTED ? shape : SHAPE_LISTED;
+    case WEIR_INT:
+    case WEIR_UINT:
+    case WEIR_DECIMAL: /* 10101 is a day of 2001, '10101' one of 2010 */
+        return shape == SHAPE_CODED ? SHAPE_LISTED : shape;
+    default:
+        return shape == SHAPE_CODED ? SHAPE_TEXT : shape;
+    }
 }
 
 bool
@@ -239,11 +256,7 @@ take_column(struct sink *s, struct target *t, const struct result *r,
     }
     t->compared[i] = can_compare(t->table->columns[i], result_str(r, 2));
     t->renewed[i] = is_in(extra, "on update");
-    t->shapes[i] = shape_of(result_str(r, 2));
-    if (t->table->columns[i]->type == WEIR_DOUBLE &&
-        t->shapes[i] > SHAPE_LISTED) {
-        t->shapes[i] = SHAPE_LISTED; /* digits, and not the same ones */
-    }
+    t->shapes[i] = shape_of(t->table->columns[i], result_str(r, 2));
     if (t->compared[i] && t->shapes[i] < t->least) {
         t->least = t->shapes[i];
     }

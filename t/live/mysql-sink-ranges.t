@@ -131,6 +131,36 @@ statements();
 put('UPDATE otherwise SET m = m + 1');
 is(statements()->{update_multi}, 1, 'and are joined');
 
+# Of several tables it is the one that was looked at in vain, not the last one.
+for my $server ($db, $target) {
+    $server->do('USE shop', (map { "CREATE TABLE $_ (k INT PRIMARY KEY, m INT, a VARCHAR(10))" } qw(vain beside)),
+        'CREATE TABLE coded (k INT PRIMARY KEY, a ' . ($server == $db ? 'INT, b INT UNSIGNED)' : "DATE, b ENUM('3', '2', '1'))"),
+        'CREATE TABLE many (k INT PRIMARY KEY, m INT)');
+}
+put(map { my $table = $_; "INSERT INTO $table VALUES " . join ',', map { "($_, 0, 'x')" } 1 .. 40 } qw(vain beside));
+$target->do("UPDATE shop.vain SET a = 'X' WHERE k = 7");
+put('BEGIN', (map { "UPDATE $_ SET m = m + 1" } qw(vain beside)), 'COMMIT');
+statements();
+put('UPDATE beside SET m = m + 1');
+is(statements()->{update}, 1, 'the one beside it is still written by position');
+put('UPDATE vain SET m = m + 1');
+is(statements()->{update_multi}, 1, 'and that one is joined');
+
+# To a date or an ENUM a number is not what its digits are.
+put('INSERT INTO coded (k) VALUES ' . join ',', map { "($_)" } 1 .. 40);
+put("UPDATE coded SET a = 10101, b = 1 WHERE k $_") for '= 1', '> 1';
+is_deeply([ map { "@$_" } $target->rows('SELECT a, b, COUNT(*) FROM shop.coded GROUP BY a, b') ], ['2001-01-01 3 40'],
+    'a number becomes the same date and member whichever way it goes');
+
+# MariaDB makes temporary tables of long lists.
+put('INSERT INTO many VALUES ' . join ',', map { '(' . $_ * 3 . ', 0)' } 1 .. 2000);
+sub temporary { return ($target->rows("SHOW GLOBAL STATUS LIKE 'Created_tmp_tables'"))[0][1] }
+my $temporary = temporary();
+my $of_asking = temporary() - $temporary;
+put('UPDATE many SET m = 1');
+put('DELETE FROM many');
+is(temporary(), $temporary + 2 * $of_asking, 'lists of keys are no temporary tables');
+
 # Rows that differ, each in one column, and one that is missing.
 my @differ = (
     [ dense1 => "c = '2001-02-03 04:05:06.000001'" ], [ dense2 => "a = 'else'" ], [ dense3 => 'c = NULL' ],
