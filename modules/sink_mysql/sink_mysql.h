@@ -72,6 +72,8 @@ struct target {
     uint32_t                *key, nkey; /* how a row is found; 0: by all */
     bool upsert; /* its key is its only one: ON DUPLICATE KEY hits that row */
     enum shape least; /* of the columns that are compared */
+    bool spread; /* a range of its key locks rows of others before it: its index
+                    runs down, or its rows are in partitions */
     bool ranges; /* its rows may be written by ranges of their key */
     struct weir_str index; /* its only unique key's name, quoted, if `upsert` */
     bool single; /* one of its unique keys is how rows are found */

@@ -90,6 +90,7 @@ take_unique(struct sink *s, struct target *t, const struct place *p,
         }
         const struct weir_str column = result_str(r, 2);
         conflict_column(&c, t, column, column);
+        t->spread = t->spread || result_u64(r, 4) == 1;
         c.whole = c.whole || column.len == 0 || result_str(r, 3).len > 0;
     }
     t->single = t->single || (nkeys > 0 && is_the_key(t, &c));
@@ -105,8 +106,9 @@ read_unique(struct sink *s, struct target *t, const struct place *p,
     struct result r;
 
     s->sql.len = 0;
-    text_put(&s->sql, "SELECT INDEX_NAME, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART "
-             "FROM information_schema.STATISTICS WHERE NON_UNIQUE = 0 AND ");
+    text_put(&s->sql, "SELECT INDEX_NAME, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, "
+             "COLLATION = 'D' FROM information_schema.STATISTICS WHERE "
+             "NON_UNIQUE = 0 AND ");
     place_where(s, "", p);
     text_put(&s->sql, " ORDER BY INDEX_NAME = 'PRIMARY' DESC, INDEX_NAME, "
              "SEQ_IN_INDEX");
@@ -265,7 +267,8 @@ keys_read(struct sink *s, struct target *t, const struct place *p, bool told,
         t->upsert = t->single && nkeys == 1;
         t->alone = t->upsert && nforeign == 0 && ntriggers == 0;
         t->ranges = t->alone && t->least >= SHAPE_TEXT && t->nkey == 1 &&
-                    t->shapes[t->key[0]] == SHAPE_INTEGER && t->index.data;
+                    t->shapes[t->key[0]] == SHAPE_INTEGER && t->index.data &&
+                    !t->spread;
         t->statements = statements;
     }
     return st;

@@ -321,20 +321,21 @@ read_columns(struct sink *s, struct target *t, const struct place *p,
 
 /* What can't be rolled back can't be written once. */
 static enum weir_status
-check_engine(struct sink *s, const struct target *t, const struct place *p,
+check_engine(struct sink *s, struct target *t, const struct place *p,
              struct weir_err *err)
 {
     struct result r;
 
     s->sql.len = 0;
     text_put(&s->sql, "SELECT TABLE_TYPE, ENGINE, (SELECT TRANSACTIONS FROM "
-             "information_schema.ENGINES AS e WHERE e.ENGINE = t.ENGINE) FROM "
-             "information_schema.TABLES AS t WHERE ");
+             "information_schema.ENGINES AS e WHERE e.ENGINE = t.ENGINE), "
+             "CREATE_OPTIONS FROM information_schema.TABLES AS t WHERE ");
     place_where(s, "", p);
     enum weir_status st = place_ask(s, &r, err);
     if (st == WEIR_OK && result_next(&r)) {
         const struct weir_str engine = result_str(&r, 1);
         const struct weir_str can = result_str(&r, 2);
+        t->spread = is_in(result_str(&r, 3), "partitioned");
         if (!name_same(can, (struct weir_str){ "YES", 3 })) {
             st = weir_fail(err, WEIR_REJECT,
                            "%s: %.*s (%.*s%s%.*s) knows no transactions, so a "

@@ -184,12 +184,23 @@ is($target->value('SELECT COUNT(*) FROM shop.mixed0 WHERE k = 1010'), 0, 'nor is
 $weir->stop;
 
 # Two lanes with ranges that meet: neither waits for a row of the other's.
-my $side = 'INSERT INTO shop.side VALUES ' . join ',', map { "($_, 0, 0)" } 1 .. 1600;
-$_->do($side) for $db, $target;
+my $side = join ',', map { "($_, 0, 0)" } 1 .. 1600;
+$_->do('CREATE TABLE shop.down (k INT, m INT, a INT, PRIMARY KEY (k DESC))',
+    'CREATE TABLE shop.parts (k INT PRIMARY KEY, m INT, a INT) PARTITION BY KEY (k) PARTITIONS 4',
+    map { "INSERT INTO shop.$_ VALUES $side" } qw(side down parts)) for $db, $target;
 $target->do('DROP DATABASE weir');
 my $lanes = $t->weir(config => replay_config($db, $target, $t->dir, sink => 'lanes = 2 events = 200')
-    =~ s/start = earliest/start = now/r =~ s/"shop\.\*"/"shop.side", "shop.ledger"/r)->start;
+    =~ s/start = earliest/start = now/r =~ s/"shop\.\*"/"shop.side", "shop.down", "shop.parts", "shop.ledger"/r)->start;
 $lanes->wait_log(qr/ connected to /);
+my $other = $target->client;
+for my $table (qw(side down parts)) {
+    $other->do('BEGIN', "SELECT * FROM shop.$table WHERE k IN (600, 651) FOR UPDATE");
+    put("UPDATE $table SET m = m + 1 WHERE k BETWEEN 601 AND 650");
+    put("DELETE FROM $table WHERE k BETWEEN 601 AND 650");
+    $other->do('ROLLBACK');
+    is($target->value("SELECT COUNT(*) FROM shop.$table"), 1550, "changed and deleted: $table");
+    is($lanes->log_count(qr/Lock wait/), 0, "nothing waits for rows at the edge: $table");
+}
 sub part { my ($i) = @_; return 'k > ' . $i * 200 . ' AND k <= ' . ($i + 1) * 200 }
 for my $round (1 .. 5) {
     put(map { 'UPDATE side SET m = m + 1 WHERE ' . part($_) } 0 .. 7);
