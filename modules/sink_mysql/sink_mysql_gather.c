@@ -426,6 +426,9 @@ gather_write(struct sink *s, struct weir_batch *b, bool *packed,
     if (st == WEIR_OK) {
         st = put_fixed(s, err);
     }
+    if (st == WEIR_OK) {
+        st = script_flush(s, err);
+    }
     *packed = g->packed;
-    return st == WEIR_OK ? script_flush(s, err) : script_cancel(s, st, err);
+    return st == WEIR_OK ? st : script_cancel(s, st, err);
 }
