@@ -137,6 +137,11 @@ read_answers(struct sink *s, struct weir_err *err)
     if (failed && worst == WEIR_OK) {
         note_failed(s, e, i);
     }
+    if (!failed && i + 1 < e->n) {
+        worst = weir_fail(err, WEIR_RETRY, "%s: %zu answers to %zu statements",
+                          s->where, i + 1, e->n);
+        link_close(s);
+    }
     e->n = 0;
     return failed ? link_fail(s, "write rows", err) : worst;
 }
