@@ -58,25 +58,8 @@ copy_definitions($db, $target, 'shop');
 $t->expect_log(qr/is parked/);
 my $weir = $t->weir(config => replay_config($db, $target, $t->dir))->start;
 
-my $n = 0;
-sub put
-{
-    my (@sql) = @_;
-    $db->do('USE shop', "SET sql_mode = 'ALLOW_INVALID_DATES'", @sql, 'INSERT INTO ledger VALUES (' . ++$n . ')');
-    wait_replayed($db, $target);
-    return;
-}
-
-# How often each of these statements was run there since the last time.
-my %before;
-sub statements
-{
-    my %now = map { $_ => ($target->rows("SHOW GLOBAL STATUS LIKE 'Com_$_'"))[0][1] }
-        qw(update update_multi delete delete_multi);
-    my %since = map { $_ => $now{$_} - ($before{$_} // 0) } keys %now;
-    %before = %now;
-    return \%since;
-}
+sub put        { put_replayed($db, $target, @_); return }
+sub statements { return statements_since($target) }
 
 put();
 same_tables($db, $target, 'shop', 'before');

@@ -6,7 +6,7 @@ use warnings;
 use Exporter 'import';
 use Test::More;
 our @EXPORT = qw(replay_target replay_config replay_sinks copy_definitions
-    wait_replayed same_tables);
+    wait_replayed put_replayed statements_since same_tables);
 
 # WEIR_TARGET is `mariadb` (default), `mysql`, or a name of t/servers.
 sub replay_target
@@ -83,6 +83,28 @@ sub wait_replayed
         return join(' ', @{ ($target->rows($ledger))[0] }) eq $want;
     });
     return;
+}
+
+# Statements in `shop`, then a row of its ledger; waits until all is there.
+my $put = 0;
+sub put_replayed
+{
+    my ($db, $target, @sql) = @_;
+    $db->do('USE shop', "SET sql_mode = 'ALLOW_INVALID_DATES'", @sql, 'INSERT INTO ledger VALUES (' . ++$put . ')');
+    wait_replayed($db, $target);
+    return;
+}
+
+# How often each of these statements was run there since the last time.
+my %before;
+sub statements_since
+{
+    my ($target) = @_;
+    my %now = map { $_ => ($target->rows("SHOW GLOBAL STATUS LIKE 'Com_$_'"))[0][1] }
+        qw(update update_multi delete delete_multi);
+    my %since = map { $_ => $now{$_} - ($before{$_} // 0) } keys %now;
+    %before = %now;
+    return \%since;
 }
 
 # All columns as hexadecimal digits, so that no charset and no form hides a
