@@ -110,4 +110,8 @@ enum weir_status binlog_rows_next(struct binlog_rows *r, const uint8_t *wanted,
 enum weir_status binlog_rows_skip(struct binlog_rows *r, uint32_t count,
                                   struct weir_err *err);
 
+/* The bytes that a text was made from, of a value from there whose `logged` is
+ * set; they live as long as it does. */
+struct weir_str binlog_logged(const struct weir_value *v);
+
 #endif

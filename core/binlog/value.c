@@ -33,23 +33,39 @@ value_room(struct value_space *space, size_t size)
 }
 
 /* ---- Strings */
-static bool
-coded_value(const struct binlog_column *c, struct weir_str s,
-            struct weir_value *v, struct value_space *space,
-            struct weir_err *err)
+
+/* Several codes may become one character, so where a text's bytes are is kept
+ * in front of it. */
+struct weir_str
+binlog_logged(const struct weir_value *v)
 {
-    if (s.len > BINLOG_MAX_EVENT / 3) {
+    struct weir_str s;
+
+    memcpy(&s, v->s.data - sizeof s, sizeof s);
+    return s;
+}
+
+static bool
+converted_value(const struct binlog_column *c, struct weir_str s,
+                struct weir_value *v, struct value_space *space,
+                struct weir_err *err)
+{
+    char *room = s.len > BINLOG_MAX_EVENT / 3
+                     ? NULL
+                     : value_room(space, sizeof s + 3 * s.len);
+    if (!room) {
         return fail(err, "the row becomes too large");
     }
-    char *out = value_room(space, 3 * s.len);
-    if (!out) {
-        return fail(err, "the row becomes too large");
-    }
-    const size_t len = transcode(c->coder, s.data, s.len, out);
+    memcpy(room, &s, sizeof s);
+    char        *out = room + sizeof s;
+    const size_t len = c->text == TEXT_LATIN1
+                           ? text_of_latin1(s.data, s.len, out)
+                           : transcode(c->coder, s.data, s.len, out);
     if (len == SIZE_MAX) {
         return fail(err, "its bytes are not valid in the column's charset");
     }
     v->s = (struct weir_str){ out, len };
+    v->logged = 1;
     return true;
 }
 
@@ -66,21 +82,13 @@ text_value(const struct binlog_column *c, struct weir_str s,
     case TEXT_UTF8:
         return text_is_utf8(s.data, s.len) ||
                fail(err, "its bytes are not valid in the column's charset");
-    case TEXT_LATIN1: {
-        if (text_is_ascii(s.data, s.len)) {
-            return true;
-        }
-        char *out = value_room(space, 3 * s.len);
-        if (!out) {
-            return fail(err, "the row becomes too large");
-        }
-        v->s = (struct weir_str){ out, text_of_latin1(s.data, s.len, out) };
-        return true;
-    }
+    case TEXT_LATIN1:
+        return text_is_ascii(s.data, s.len) ||
+               converted_value(c, s, v, space, err);
     case TEXT_BINARY:
         return true;
     case TEXT_CODED:
-        return coded_value(c, s, v, space, err);
+        return converted_value(c, s, v, space, err);
     case TEXT_UNKNOWN:
         break;
     }
@@ -371,6 +379,7 @@ value_read(const struct binlog_column *c, const uint8_t *p, const uint8_t *end,
         return fail(err, c->unsupported);
     }
     v->type = c->out;
+    v->logged = 0;
     if (c->size == 0) {
         return long_value(c, p, end, v, space, err);
     }

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "schema/charset.h"
 
 static struct batch *
 batch_of(struct weir_batch *b)
@@ -28,10 +29,10 @@ static struct weir_str
 answer_text(struct weir_instance *in, const struct weir_column *column,
             const struct weir_value *v, bool raw)
 {
-    struct buf out = { 0 };
+    struct buf out;
 
-    if (raw && (v->type == WEIR_BYTES || v->type == WEIR_TEXT)) {
-        return v->s;
+    if (raw && v->type == WEIR_TEXT) {
+        return charset_bytes(column, v);
     }
     if (v->type == WEIR_TEXT || v->type == WEIR_DECIMAL ||
         v->type == WEIR_JSON || v->type == WEIR_BYTES) {

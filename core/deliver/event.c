@@ -97,6 +97,20 @@ gather(const struct step *s, const struct weir_value *in, struct arena *a)
     return out;
 }
 
+/* What a transform made of a text was not logged, whatever it copied. */
+static void
+forget_logged(const struct step *s, const struct weir_value *in,
+              struct weir_value *out)
+{
+    for (uint32_t i = 0; in && i < s->to->ncolumns; i++) {
+        const uint32_t of = s->of ? s->of[i] : i;
+        out[i].logged = of != UINT32_MAX && in[of].type == WEIR_TEXT &&
+                        out[i].type == WEIR_TEXT &&
+                        in[of].s.data == out[i].s.data &&
+                        in[of].s.len == out[i].s.len && in[of].logged;
+    }
+}
+
 /* An event through filters and transforms; DROP: left out. */
 enum weir_status
 event_steps(struct deliverer *d, const struct view *v, struct weir_event *ev,
@@ -117,6 +131,8 @@ event_steps(struct deliverer *d, const struct view *v, struct weir_event *ev,
             if (m->transform) {
                 st = m->transform(s->in->self, s->slot, ev, before, after,
                                   err);
+                forget_logged(s, ev->before, before);
+                forget_logged(s, ev->after, after);
             }
             ev->before = before;
             ev->after = after;

@@ -254,6 +254,23 @@ charset_of_id(struct arena *a, uint64_t id, struct weir_str *collation)
     return charset_of_collation(*collation);
 }
 
+struct weir_str
+charset_bytes(const struct weir_column *column, const struct weir_value *v)
+{
+    if (v->logged) {
+        return binlog_logged(v);
+    }
+    static const char *const unchanged[] = { "utf8", "ascii", "binary" };
+    const struct weir_str    collation = column->collation;
+    bool                     same = collation.len == 0;
+    for (size_t i = 0; i < COUNT(unchanged) && !same; i++) {
+        same = str_has_prefix(collation, unchanged[i]);
+    }
+    same = same || (str_has_prefix(collation, "latin1_") &&
+                    text_is_ascii(v->s.data, v->s.len));
+    return same ? v->s : (struct weir_str){ 0 };
+}
+
 bool
 charset_text(struct arena *a, const struct charset *charset,
              struct weir_str from, struct weir_str *out)

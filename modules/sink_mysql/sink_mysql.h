@@ -6,6 +6,8 @@
 #ifndef SINK_MYSQL_H
 #define SINK_MYSQL_H
 
+#include <string.h>
+
 #include "../mysql_client/client.h"
 
 #define STR_ARG(s) (int)(s).len, (s).data /* for "%.*s" */
@@ -29,6 +31,12 @@ struct mysql_conf {
     const struct weir_template *database, *table;
 };
 
+static inline bool
+same_bytes(struct weir_str a, struct weir_str b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
 /* ---- sink_mysql_text.c: SQL being written.  One that finds no memory says so
  * when it is sent, not at each byte. */
 struct text {
@@ -45,11 +53,21 @@ void text_name(struct text *t, struct weir_str name);
 /* 'text' as it is under NO_BACKSLASH_ESCAPES; bytes with _binary before it. */
 void text_quote(struct text *t, struct weir_str s);
 void text_bytes(struct text *t, struct weir_str s);
-/* A value as a literal; `exact`: as it compares with what is stored, which
- * matters for FLOAT. */
-void text_value(struct text *t, struct weir_instance *in,
+/* A value as a literal, text in UTF-8; `exact`: as it compares with what is
+ * stored, which matters for FLOAT. */
+void text_plain(struct text *t, struct weir_instance *in,
                 const struct weir_column *c, const struct weir_value *v,
                 bool exact);
+struct target;
+/* The same, for that column of the target: text in its charset, if it has the
+ * source's, since several of its codes may be one character. */
+void text_value(struct text *t, struct weir_instance *in,
+                const struct target *target, size_t column,
+                const struct weir_value *v, bool exact);
+/* The text's bytes in that charset; no data: it goes in UTF-8. */
+struct weir_str text_coded(struct weir_instance *in,
+                           const struct target *target, size_t column,
+                           const struct weir_value *v);
 
 /* ---- sink_mysql_target.c: a table of the source and the one it goes to */
 enum shape { /* of a column there; each of them can what those before it can */
@@ -65,6 +83,8 @@ struct target {
     struct weir_str          name;     /* `database`.`table`, quoted */
     struct weir_str         *columns;  /* of each column, quoted; no data: it
                                           isn't written */
+    struct weir_str         *charsets; /* of each, if the source's has the same
+                                          and it isn't UTF-8; else no data */
     enum shape              *shapes;
     bool                    *compared; /* strict: its value before is, too */
     bool                    *renewed; /* an UPDATE that doesn't say its value
@@ -210,7 +230,7 @@ bool row_has(const struct row *r, size_t i);
 bool rows_alike(const struct row *a, const struct row *b);
 /* Is the whole row known, so that it may be inserted? */
 bool row_is_whole(const struct row *r);
-bool row_key_changed(const struct row *r);
+bool row_key_changed(const struct sink *s, const struct row *r);
 /* Is it found by its key whatever else it holds? */
 bool row_by_key_only(const struct sink *s, const struct row *r);
 /* Has an UPDATE to write that column? */

@@ -24,6 +24,15 @@ is_short(const struct weir_value *v)
     }
 }
 
+/* Text that a transform made stands in no list with other text of its charset. */
+static bool
+is_listed(const struct sink *s, const struct target *t, size_t i,
+          const struct weir_value *v)
+{
+    return !t->charsets[i].data || v->type != WEIR_TEXT ||
+           text_coded(s->in, t, i, v).data;
+}
+
 static bool
 is_whole_number(const struct weir_value *v)
 {
@@ -59,7 +68,8 @@ row_goes_with(const struct sink *s, const struct row *first,
         if (row_compares(s, r, i) != row_compares(s, first, i) ||
             is_set(r, i) != is_set(first, i) ||
             (row_compares(s, r, i) && !is_short(&r->before[i])) ||
-            (is_set(r, i) && (!t->compared[i] || !is_short(&r->after[i]))) ||
+            (is_set(r, i) && (!t->compared[i] || !is_short(&r->after[i]) ||
+                              !is_listed(s, t, i, &r->after[i]))) ||
             (r->after && r->anew && t->columns[i].data && !is_set(r, i))) {
             return false;
         }

@@ -78,8 +78,7 @@ find_present(struct sink *s, const struct row *r, struct text *out)
         text_put(&sql, k ? " AND " : " WHERE ");
         text_add(&sql, r->t->columns[i].data, r->t->columns[i].len);
         text_put(&sql, " = ");
-        text_value(&sql, s->in, r->t->table->columns[i],
-                   r->before ? &r->before[i] : &r->after[i], true);
+        text_value(&sql, s->in, r->t, i, r->before ? &r->before[i] : &r->after[i], true);
     }
     const struct weir_str text = { sql.data, sql.len };
     if (!sql.failed &&
@@ -179,7 +178,7 @@ put_row(struct sink *s, const struct row *r, struct weir_err *err)
     struct row plain = *r;
 
     enum weir_status st = update_one(s, r, &hit, err);
-    if (st == WEIR_OK && hit == 0 && r->before && row_key_changed(r)) {
+    if (st == WEIR_OK && hit == 0 && r->before && row_key_changed(s, r)) {
         struct row again = *r;
         again.before = NULL;
         st = update_one(s, &again, &hit, err);

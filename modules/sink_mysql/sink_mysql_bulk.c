@@ -23,9 +23,13 @@ struct bound { /* the values of one column */
 
 enum form { FORM_NONE, FORM_INT, FORM_UINT, FORM_DOUBLE, FORM_TEXT, FORM_BYTES };
 
+/* Text in the column's own charset is bound as bytes, which are not converted. */
 static enum form
-form_of(const struct weir_value *v)
+form_of(const struct weir_value *v, struct weir_str coded)
 {
+    if (coded.data) {
+        return FORM_BYTES;
+    }
     switch (v->type) {
     case WEIR_NULL:
     case WEIR_ABSENT:
@@ -44,8 +48,11 @@ form_of(const struct weir_value *v)
 }
 
 static size_t
-size_of(const struct weir_value *v)
+size_of(const struct weir_value *v, struct weir_str coded)
 {
+    if (coded.data) {
+        return coded.len + 8;
+    }
     return v->type == WEIR_TEXT || v->type == WEIR_BYTES ||
                    v->type == WEIR_JSON || v->type == WEIR_DECIMAL
                ? v->s.len + 8
@@ -69,13 +76,14 @@ count_rows(const struct sink *s, const struct row *rows, size_t n,
                 continue;
             }
             const struct weir_value *v = &rows[done].after[i];
-            const enum form          form = form_of(v);
+            const struct weir_str    coded = text_coded(s->in, t, i, v);
+            const enum form          form = form_of(v, coded);
             if (form != FORM_NONE && forms[i] != FORM_NONE &&
                 form != forms[i]) {
                 return 0;
             }
             forms[i] = form == FORM_NONE ? forms[i] : form;
-            size += size_of(v);
+            size += size_of(v, coded);
         }
         if (size > limit) {
             break;
@@ -86,12 +94,13 @@ count_rows(const struct sink *s, const struct row *rows, size_t n,
 
 static void
 set_value(struct sink *s, const struct bound *b, size_t row, enum form form,
-          const struct weir_column *c, const struct weir_value *v)
+          const struct target *t, size_t column, const struct weir_value *v)
 {
-    struct weir_str text;
+    const struct weir_str coded = text_coded(s->in, t, column, v);
+    struct weir_str       text;
 
     b->indicator[row] = STMT_INDICATOR_NONE;
-    switch (form_of(v)) {
+    switch (form_of(v, coded)) {
     case FORM_NONE:
         b->indicator[row] = STMT_INDICATOR_NULL;
         if (form == FORM_TEXT || form == FORM_BYTES || form == FORM_NONE) {
@@ -109,10 +118,11 @@ set_value(struct sink *s, const struct bound *b, size_t row, enum form form,
         b->v.real[row] = v->d;
         break;
     default:
-        text = v->type == WEIR_TEXT || v->type == WEIR_BYTES ||
+        text = coded.data ? coded
+               : v->type == WEIR_TEXT || v->type == WEIR_BYTES ||
                        v->type == WEIR_JSON || v->type == WEIR_DECIMAL
                    ? v->s
-                   : weir_text(s->in, c, v);
+                   : weir_text(s->in, t->table->columns[column], v);
         b->v.text[row] = (char *)(text.data ? text.data : "");
         b->len[row] = text.len;
         break;
@@ -130,8 +140,7 @@ bind_column(struct sink *s, const struct row *rows, size_t n, size_t i,
     b.len = weir_alloc(s->in, n * sizeof *b.len);
     b.indicator = weir_alloc(s->in, n);
     for (size_t r = 0; r < n; r++) {
-        set_value(s, &b, r, form, rows->t->table->columns[i],
-                  &rows[r].after[i]);
+        set_value(s, &b, r, form, rows->t, i, &rows[r].after[i]);
     }
     bind.buffer_type = form == FORM_INT || form == FORM_UINT
                            ? MYSQL_TYPE_LONGLONG

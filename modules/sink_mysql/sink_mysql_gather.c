@@ -14,7 +14,7 @@ enum kind { KIND_DELETE, KIND_UPDATE, KIND_INSERT, KIND_NOTHING };
 
 struct entry { /* one row: what was there before the batch, and is after it */
     struct row      row;
-    struct weir_str key;
+    struct weir_str key, codes; /* what it is, and by which bytes */
     uint64_t        hash;
     uint32_t        place; /* among the batch's events */
     int64_t         number;
@@ -120,33 +120,57 @@ hash_of(const char *p, size_t len, uint64_t h)
     return h ^ h >> 32;
 }
 
+/* Into g->key: the key, and behind it the bytes of what is text in a charset of
+ * its own.  Gives where those begin. */
+static size_t
+put_key(struct sink *s, const struct row *r, bool of_before)
+{
+    struct text  *out = &s->gather->key;
+    const size_t  nkey = r->t->nkey;
+
+    out->len = 0;
+    for (size_t k = 0; k < nkey; k++) {
+        text_plain(out, s->in, r->t->table->columns[r->t->key[k]],
+                   key_value(r, of_before, k), true);
+        text_put(out, ",");
+    }
+    const size_t len = out->len;
+    for (size_t k = 0; k < nkey; k++) {
+        const struct weir_str coded = text_coded(
+            s->in, r->t, r->t->key[k], key_value(r, of_before, k));
+        if (coded.data) {
+            text_bytes(out, coded);
+        }
+    }
+    return len;
+}
+
+/* NULL: is it the same row?  Its key is the same text, of other codes. */
 static struct entry *
 find_entry(struct sink *s, const struct row *r, bool of_before, bool *is_new)
 {
-    struct gather *g = s->gather;
+    struct gather        *g = s->gather;
+    const size_t          len = put_key(s, r, of_before);
+    const struct weir_str key = { g->key.data, len };
+    const struct weir_str codes = { g->key.data + len, g->key.len - len };
+    const uint64_t        h = hash_of(key.data, key.len, r->t->id);
+    size_t                i = h & (g->nslots - 1);
 
-    g->key.len = 0;
-    for (size_t k = 0; k < r->t->nkey; k++) {
-        text_value(&g->key, s->in, r->t->table->columns[r->t->key[k]],
-                   key_value(r, of_before, k), true);
-        text_put(&g->key, ",");
-    }
-    const uint64_t h = hash_of(g->key.data, g->key.len, r->t->id);
-    size_t         i = h & (g->nslots - 1);
     for (; g->slots[i]; i = (i + 1) & (g->nslots - 1)) {
         struct entry *e = &g->entries[g->slots[i] - 1];
-        if (e->hash == h && e->row.t->id == r->t->id && e->key.len == g->key.len &&
-            memcmp(e->key.data, g->key.data, g->key.len) == 0) {
+        if (e->hash == h && e->row.t->id == r->t->id &&
+            same_bytes(e->key, key)) {
             *is_new = false;
-            return e;
+            return same_bytes(e->codes, codes) ? e : NULL;
         }
     }
     struct entry *e = &g->entries[g->n++];
-    char         *key = weir_alloc(s->in, g->key.len + 1);
-    memcpy(key, g->key.data, g->key.len);
+    char         *kept = weir_alloc(s->in, g->key.len + 1);
+    memcpy(kept, g->key.data, g->key.len);
     *e = (struct entry){
         .row = *r,
-        .key = { key, g->key.len },
+        .key = { kept, len },
+        .codes = { kept + len, codes.len },
         .hash = h,
         .place = (uint32_t)g->n,
     };
@@ -174,9 +198,13 @@ static enum weir_status
 touch(struct sink *s, const struct row *r, bool of_before,
       struct weir_err *err)
 {
-    bool          is_new;
+    bool          is_new = false;
     struct entry *e = find_entry(s, r, of_before, &is_new);
 
+    if (!e) {
+        return weir_fail(err, WEIR_REJECT, "%s: two codes of one text are keys "
+                         "of %.*s", s->where, STR_ARG(r->t->name));
+    }
     if (is_new) {
         return WEIR_OK;
     }
@@ -205,7 +233,7 @@ touch(struct sink *s, const struct row *r, bool of_before,
 static enum weir_status
 take_alone(struct sink *s, const struct row *r, struct weir_err *err)
 {
-    if (!r->before || !r->after || !row_key_changed(r)) {
+    if (!r->before || !r->after || !row_key_changed(s, r)) {
         return touch(s, r, r->before != NULL, err);
     }
     struct row old = *r, new = *r;
@@ -223,7 +251,7 @@ take_alone(struct sink *s, const struct row *r, struct weir_err *err)
 /* ---- As statements */
 
 static enum kind
-kind_of(const struct row *r)
+kind_of(const struct sink *s, const struct row *r)
 {
     if (!r->after) {
         return r->before ? KIND_DELETE : KIND_NOTHING;
@@ -231,7 +259,7 @@ kind_of(const struct row *r)
     if (!r->before) {
         return KIND_INSERT;
     }
-    return r->upsert && r->t->upsert && row_is_whole(r) && !row_key_changed(r)
+    return r->upsert && r->t->upsert && row_is_whole(r) && !row_key_changed(s, r)
                ? KIND_INSERT
                : KIND_UPDATE;
 }
@@ -242,7 +270,7 @@ put_one(struct sink *s, const struct row *r, struct weir_err *err)
 {
     int64_t hits;
 
-    if (r->upsert && r->before && (!row_is_whole(r) || row_key_changed(r))) {
+    if (r->upsert && r->before && (!row_is_whole(r) || row_key_changed(s, r))) {
         return weir_fail(err, WEIR_REJECT, "a row to be looked at singly");
     }
     row_update(s, r, &hits);
@@ -333,9 +361,9 @@ put_fixed(struct sink *s, struct weir_err *err)
 
     for (size_t i = 0, end; st == WEIR_OK && i < g->nfixed; i = end) {
         const struct row *first = &g->fixed[i];
-        const enum kind   kind = kind_of(first);
+        const enum kind   kind = kind_of(s, first);
         for (end = i + 1; end < g->nfixed && g->fixed[end].t == first->t &&
-                          kind_of(&g->fixed[end]) == kind;
+                          kind_of(s, &g->fixed[end]) == kind;
              end++) {
         }
         st = put_run(s, first, end - i, kind, false, err);
@@ -368,7 +396,7 @@ put_alone(struct sink *s, struct weir_err *err)
 
     for (size_t i = 0; i < g->n; i++) {
         struct entry *e = &g->entries[i];
-        e->kind = kind_of(&e->row);
+        e->kind = kind_of(s, &e->row);
         e->number = row_number(&e->row);
     }
     qsort(g->entries, g->n, sizeof *g->entries, by_table_and_kind);

@@ -43,22 +43,20 @@ add_row(struct sink *s, struct text *sql, const struct row *r,
     text_put(sql, s->link.mariadb ? "(" : "ROW(");
     for (size_t k = 0; k < t->nkey; k++) {
         text_put(sql, k ? "," : "");
-        text_value(sql, s->in, t->table->columns[t->key[k]],
-                   &r->before[t->key[k]], true);
+        text_value(sql, s->in, t, t->key[k], &r->before[t->key[k]], true);
     }
     for (size_t i = 0; i < t->table->ncolumns; i++) {
-        const struct weir_column *c = t->table->columns[i];
         if (row_compares(s, r, i)) {
             text_put(sql, ",");
             if (r->before[i].type == WEIR_TEXT) {
                 text_bytes(sql, r->before[i].s);
             } else {
-                text_value(sql, s->in, c, &r->before[i], true);
+                text_value(sql, s->in, t, i, &r->before[i], true);
             }
         }
         if (changes[i]) {
             text_put(sql, ",");
-            text_value(sql, s->in, c, &r->after[i], true);
+            text_value(sql, s->in, t, i, &r->after[i], true);
         }
     }
     text_put(sql, ")");

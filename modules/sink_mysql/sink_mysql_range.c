@@ -100,7 +100,7 @@ are_texts(const struct target *t, const bool *changes)
 static void
 add_key(struct sink *s, struct text *sql, const struct row *r)
 {
-    text_value(sql, s->in, r->t->table->columns[r->t->key[0]], key_of(r), true);
+    text_value(sql, s->in, r->t, r->t->key[0], key_of(r), true);
 }
 
 static void
@@ -194,8 +194,7 @@ add_values(struct sink *s, struct text *sql, const struct row *rows, size_t n,
     text_put(sql, dense ? ")+1" : ")");
     for (size_t i = 0; i < n; i++) {
         text_put(sql, ",");
-        text_value(sql, s->in, t->table->columns[column],
-                   &rows[i].after[column], false);
+        text_value(sql, s->in, t, column, &rows[i].after[column], false);
     }
     text_put(sql, ")");
 }
@@ -294,12 +293,6 @@ without_zeros(struct weir_str s)
 }
 
 static bool
-is_same(struct weir_str a, struct weir_str b)
-{
-    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
-static bool
 is_number(struct weir_str cell, const struct weir_value *v)
 {
     const bool     minus = cell.len > 0 && cell.data[0] == '-';
@@ -334,11 +327,11 @@ is_value(struct sink *s, const struct result *r, unsigned i,
         return is_number(cell, v);
     case WEIR_TEXT:
     case WEIR_BYTES:
-        return is_same(cell, v->s);
+        return same_bytes(cell, v->s);
     case WEIR_DECIMAL:
-        return is_same(without_zeros(cell), without_zeros(v->s));
+        return same_bytes(without_zeros(cell), without_zeros(v->s));
     default: /* dates and times */
-        return is_same(without_zeros(cell),
+        return same_bytes(without_zeros(cell),
                        without_zeros(weir_text(s->in, c, v)));
     }
 }

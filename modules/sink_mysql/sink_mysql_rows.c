@@ -77,8 +77,10 @@ row_odd_enums(const struct row *r)
     return n;
 }
 
+/* Of column i of the row's table. */
 static bool
-same_value(const struct weir_value *a, const struct weir_value *b)
+same_value(const struct sink *s, const struct row *r, size_t i,
+           const struct weir_value *a, const struct weir_value *b)
 {
     if (a->type != b->type) {
         return false;
@@ -102,18 +104,19 @@ same_value(const struct weir_value *a, const struct weir_value *b)
                a->t.minute == b->t.minute && a->t.second == b->t.second &&
                a->t.usec == b->t.usec && a->t.negative == b->t.negative;
     default:
-        return a->s.len == b->s.len &&
-               memcmp(a->s.data, b->s.data, a->s.len) == 0;
+        return same_bytes(a->s, b->s) &&
+               same_bytes(text_coded(s->in, r->t, i, a),
+                          text_coded(s->in, r->t, i, b));
     }
 }
 
 bool
-row_key_changed(const struct row *r)
+row_key_changed(const struct sink *s, const struct row *r)
 {
     for (size_t i = 0; i < r->t->nkey; i++) {
         const uint32_t k = r->t->key[i];
         if (r->after[k].type != WEIR_ABSENT &&
-            !same_value(&r->before[k], &r->after[k])) {
+            !same_value(s, r, k, &r->before[k], &r->after[k])) {
             return true;
         }
     }
@@ -126,23 +129,24 @@ static const char hex_digits[] = "0123456789ABCDEF";
 
 /* What has no comparison of its own, by its bytes; JSON by what it says. */
 static void
-add_match_odd(struct sink *s, struct text *sql, struct weir_str name,
-              const struct weir_column *c, const struct weir_value *v)
+add_match_odd(struct sink *s, struct text *sql, const struct target *t,
+              size_t i, const struct weir_value *v)
 {
-    const bool is_json = v->type != WEIR_BYTES;
+    const struct weir_str name = t->columns[i];
+    const bool            is_json = v->type != WEIR_BYTES;
 
     text_put(sql, is_json && s->link.mariadb ? "JSON_EQUALS(" :
                   is_json ? "" : "HEX(");
     text_add(sql, name.data, name.len);
     if (is_json) {
         text_put(sql, s->link.mariadb ? ", " : " = CAST(");
-        text_value(sql, s->in, c, v, true);
+        text_value(sql, s->in, t, i, v, true);
         text_put(sql, s->link.mariadb ? ")" : " AS JSON)");
         return;
     }
     text_put(sql, ") = '");
-    for (size_t i = 0; i < v->s.len; i++) {
-        const unsigned char byte = (unsigned char)v->s.data[i];
+    for (size_t k = 0; k < v->s.len; k++) {
+        const unsigned char byte = (unsigned char)v->s.data[k];
         const char two[] = { hex_digits[byte >> 4], hex_digits[byte & 15] };
         text_add(sql, two, 2);
     }
@@ -154,12 +158,12 @@ add_match(struct sink *s, struct text *sql, const struct target *t,
           const struct weir_value *image, size_t i)
 {
     if (!t->compared[i] && image[i].type != WEIR_NULL) {
-        add_match_odd(s, sql, t->columns[i], t->table->columns[i], &image[i]);
+        add_match_odd(s, sql, t, i, &image[i]);
         return;
     }
     text_add(sql, t->columns[i].data, t->columns[i].len);
     text_put(sql, image[i].type == WEIR_NULL ? " IS " : " = ");
-    text_value(sql, s->in, t->table->columns[i], &image[i], true);
+    text_value(sql, s->in, t, i, &image[i], true);
 }
 
 static bool
@@ -233,8 +237,7 @@ add_values(struct sink *s, struct text *sql, const struct row *r)
     for (size_t i = 0; i < r->t->table->ncolumns; i++) {
         if (is_written(r->t, r->after, i)) {
             text_put(sql, comma);
-            text_value(sql, s->in, r->t->table->columns[i], &r->after[i],
-                       false);
+            text_value(sql, s->in, r->t, i, &r->after[i], false);
             comma = ",";
         }
     }
@@ -329,8 +332,7 @@ add_keys(struct sink *s, struct text *sql, const struct row *rows, size_t n)
     while (i < n && i < MOST_KEYS && (i == 0 || sql->len < end) &&
            row_by_one_key(s, &rows[i])) {
         text_put(sql, i ? "," : "");
-        text_value(sql, s->in, rows->t->table->columns[k], &rows[i++].before[k],
-                   true);
+        text_value(sql, s->in, rows->t, k, &rows[i++].before[k], true);
     }
     text_put(sql, ")");
     return i;
@@ -377,7 +379,7 @@ row_sets(const struct sink *s, const struct row *r, size_t i)
 {
     return is_written(r->t, r->after, i) &&
            (row_by_key_only(s, r) || !r->t->compared[i] || r->t->renewed[i] ||
-            !same_value(&r->before[i], &r->after[i]));
+            !same_value(s, r, i, &r->before[i], &r->after[i]));
 }
 
 static void
@@ -398,8 +400,7 @@ add_sets(struct sink *s, struct text *sql, const struct row *r)
         const struct weir_str name = r->t->columns[i];
         if (row_sets(s, r, i)) {
             add_set(sql, &comma, name);
-            text_value(sql, s->in, r->t->table->columns[i], &r->after[i],
-                       false);
+            text_value(sql, s->in, r->t, i, &r->after[i], false);
         } else if (name.data && r->after[i].type == WEIR_ABSENT &&
                    (r->anew || r->t->renewed[i])) {
             add_set(sql, &comma, name);
@@ -469,7 +470,7 @@ row_show(struct sink *s, const struct target *t,
             continue;
         }
         one.len = 0;
-        text_value(&one, s->in, t->table->columns[i], &image[i], false);
+        text_plain(&one, s->in, t->table->columns[i], &image[i], false);
         text_put(out, comma);
         text_add(out, t->table->columns[i]->name.data,
                  t->table->columns[i]->name.len);

@@ -180,6 +180,25 @@ shape_of(const struct weir_column *c, struct weir_str type)
     }
 }
 
+/* The charset of both columns, if text is not the same bytes in UTF-8.  A
+ * collation's name begins with its charset's. */
+static struct weir_str
+shared_charset(const struct weir_column *c, struct weir_str there)
+{
+    const struct weir_str whole = c->collation, no = { 0 };
+    const char *const     end =
+        whole.len > 0 ? memchr(whole.data, '_', whole.len) : NULL;
+    const struct weir_str here = { whole.data,
+                                   end ? (size_t)(end - whole.data) : 0 };
+
+    if (here.len == 0 || !same_bytes(here, there) ||
+        strncmp(there.data, "utf8", 4) == 0 ||
+        strcmp(there.data, "ascii") == 0) {
+        return no;
+    }
+    return here;
+}
+
 bool
 name_keep(struct weir_str name, struct weir_str *out)
 {
@@ -254,6 +273,7 @@ take_column(struct sink *s, struct target *t, const struct result *r,
         t->columns[i].len = 1; /* known, and not written */
         return WEIR_OK;
     }
+    t->charsets[i] = shared_charset(t->table->columns[i], result_str(r, 5));
     t->compared[i] = can_compare(t->table->columns[i], result_str(r, 2));
     t->renewed[i] = is_in(extra, "on update");
     t->shapes[i] = shape_of(t->table->columns[i], result_str(r, 2));
@@ -308,7 +328,8 @@ read_columns(struct sink *s, struct target *t, const struct place *p,
 
     s->sql.len = 0;
     text_put(&s->sql, "SELECT COLUMN_NAME, EXTRA, DATA_TYPE, "
-             "IS_NULLABLE = 'NO', COLUMN_DEFAULT IS NULL FROM "
+             "IS_NULLABLE = 'NO', COLUMN_DEFAULT IS NULL, CHARACTER_SET_NAME "
+             "FROM "
              "information_schema.COLUMNS WHERE ");
     place_where(s, "", p);
     enum weir_status st = place_ask(s, &r, err);
@@ -406,8 +427,7 @@ static void
 number_target(struct sink *s, struct target *t)
 {
     for (const struct target *o = s->targets; o && t->id == 0; o = o->next) {
-        if (o->name.len == t->name.len &&
-            memcmp(o->name.data, t->name.data, t->name.len) == 0) {
+        if (same_bytes(o->name, t->name)) {
             t->id = o->id;
         }
     }
@@ -431,13 +451,14 @@ target_new(struct sink *s, const struct weir_table *table, struct target **out,
     }
     t->table = table;
     t->columns = calloc(n + 1, sizeof *t->columns);
+    t->charsets = calloc(n + 1, sizeof *t->charsets);
     t->compared = calloc(n + 1, sizeof *t->compared);
     t->renewed = calloc(n + 1, sizeof *t->renewed);
     t->least = SHAPE_TEXT;
     t->shapes = calloc(n + 1, sizeof *t->shapes);
     t->key = calloc(table->nkey + 1, sizeof *t->key);
     enum weir_status st = find_place(s, table, &place, err);
-    if (st == WEIR_OK && (!t->columns || !t->compared || !t->renewed ||
+    if (st == WEIR_OK && (!t->columns || !t->charsets || !t->compared || !t->renewed ||
                           !t->shapes || !t->key || !name_target(t, &place))) {
         st = weir_fail(err, WEIR_RETRY, "%s: no memory", s->where);
     }
@@ -472,6 +493,7 @@ target_free(struct sink *s, struct target *t)
         free((char *)t->columns[i].data);
     }
     free(t->columns);
+    free(t->charsets);
     free(t->compared);
     free(t->renewed);
     free(t->shapes);

@@ -129,7 +129,7 @@ add_double(struct text *t, struct weir_instance *in,
 }
 
 void
-text_value(struct text *t, struct weir_instance *in,
+text_plain(struct text *t, struct weir_instance *in,
            const struct weir_column *c, const struct weir_value *v, bool exact)
 {
     struct weir_str s;
@@ -166,4 +166,29 @@ text_value(struct text *t, struct weir_instance *in,
         text_quote(t, s);
         break;
     }
+}
+
+struct weir_str
+text_coded(struct weir_instance *in, const struct target *target,
+           size_t column, const struct weir_value *v)
+{
+    return v->type == WEIR_TEXT && target->charsets[column].data
+               ? weir_raw(in, target->table->columns[column], v)
+               : (struct weir_str){ 0 };
+}
+
+void
+text_value(struct text *t, struct weir_instance *in,
+           const struct target *target, size_t column,
+           const struct weir_value *v, bool exact)
+{
+    const struct weir_str coded = text_coded(in, target, column, v);
+
+    if (!coded.data) {
+        text_plain(t, in, target->table->columns[column], v, exact);
+        return;
+    }
+    text_put(t, "_");
+    text_add(t, target->charsets[column].data, target->charsets[column].len);
+    text_quote(t, coded);
 }

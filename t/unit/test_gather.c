@@ -36,6 +36,16 @@ weir_text(struct weir_instance *in, const struct weir_column *c,
     return v->s; /* of a time: what the test says that it is */
 }
 
+/* Of a text as the test has it; its bytes are of the length that it says. */
+struct weir_str
+weir_raw(struct weir_instance *in, const struct weir_column *c,
+         const struct weir_value *v)
+{
+    (void)in;
+    (void)c;
+    return (struct weir_str){ "\x87\x90\x81\xe0", v->logged };
+}
+
 enum weir_status
 weir_fail(struct weir_err *err, enum weir_status why, const char *format, ...)
 {
@@ -241,6 +251,7 @@ static const struct weir_table table = {
     .ncolumns = NCOLUMNS, .nkey = 1, .columns = column_list, .key = key,
 };
 static struct weir_str names[NCOLUMNS] = { { "id", 2 }, { "a", 1 }, { "b", 1 } };
+static struct weir_str charsets[NCOLUMNS];
 static bool            compared[NCOLUMNS] = { true, true, true };
 static bool            renewed[NCOLUMNS];
 static enum shape      shapes[NCOLUMNS] = { SHAPE_INTEGER, SHAPE_INTEGER,
@@ -299,6 +310,7 @@ write_batch(void)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         all[i]->table = &table;
         all[i]->columns = names;
+        all[i]->charsets = charsets;
         all[i]->compared = compared;
         all[i]->renewed = renewed;
         all[i]->shapes = shapes;
@@ -499,6 +511,31 @@ test_contradictions(void **state)
     add(&t, image(1, 1, 1), NULL);
     add(&t, image(1, 1, 1), NULL);
     assert_int_equal(write_batch(), WEIR_REJECT);
+}
+
+/* One text and one charset, but other codes: which row that is, only the
+ * target's collation knows. */
+static void
+test_codes(void **state)
+{
+    struct weir_value one[NCOLUMNS] = { { 0 } }, other[NCOLUMNS] = { { 0 } };
+
+    (void)state;
+    one[0] = (struct weir_value){ WEIR_TEXT, 2, { .s = { "\342\211\222", 3 } } };
+    other[0] = one[0];
+    charsets[0] = (struct weir_str){ "cp932", 5 };
+    add(&t, NULL, one);
+    add(&t, one, NULL);
+    expect("");
+    other[0].logged = 4;
+    add(&t, NULL, one);
+    add(&t, NULL, other);
+    assert_int_equal(write_batch(), WEIR_REJECT);
+    add(&t, one, other);
+    assert_int_equal(write_batch(), WEIR_REJECT);
+    add(&t, one, one);
+    expect("UPDATE t SET id=id WHERE id = _cp932'\x87\x90';");
+    charsets[0] = (struct weir_str){ 0 };
 }
 
 static void
@@ -705,6 +742,7 @@ main(void)
         cmocka_unit_test_setup(test_kinds_and_tables, strict),
         cmocka_unit_test_setup(test_tied, strict),
         cmocka_unit_test_setup(test_contradictions, strict),
+        cmocka_unit_test_setup(test_codes, strict),
         cmocka_unit_test_setup(test_idempotent, idempotent),
         cmocka_unit_test_setup(test_ranges, ranges),
         cmocka_unit_test_setup(test_large_keys, ranges),

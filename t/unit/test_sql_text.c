@@ -14,6 +14,16 @@ weir_text(struct weir_instance *in, const struct weir_column *c,
     return (struct weir_str){ "2.5", 3 };
 }
 
+struct weir_str
+weir_raw(struct weir_instance *in, const struct weir_column *c,
+         const struct weir_value *v)
+{
+    (void)in;
+    (void)c;
+    return v->logged ? (struct weir_str){ "\x81\x5f'", 3 }
+                     : (struct weir_str){ 0 };
+}
+
 static struct text sql;
 
 static void
@@ -47,7 +57,7 @@ static void
 value(const struct weir_column *c, struct weir_value v, bool exact,
       const char *want)
 {
-    text_value(&sql, NULL, c, &v, exact);
+    text_plain(&sql, NULL, c, &v, exact);
     expect(want, strlen(want));
 }
 
@@ -77,6 +87,28 @@ test_values(void **state)
 }
 
 static void
+test_charsets(void **state)
+{
+    const struct weir_column        c = { .type = WEIR_TEXT };
+    const struct weir_column *const columns[] = { &c, &c };
+    const struct weir_table table = { .ncolumns = 2, .columns = columns };
+    struct weir_str         charsets[2] = { { "sjis", 4 }, { 0 } };
+    const struct target     target = { .table = &table, .charsets = charsets };
+    struct weir_value       v = { .type = WEIR_TEXT,
+                                  .logged = 1,
+                                  .s = { "\xef\xbc\xbc'", 4 } };
+
+    (void)state;
+    text_value(&sql, NULL, &target, 0, &v, true);
+    expect("_sjis'\x81\x5f'''", 11);
+    text_value(&sql, NULL, &target, 1, &v, true);
+    expect("'\xef\xbc\xbc'''", 7);
+    v.logged = 0; /* a transform made it */
+    text_value(&sql, NULL, &target, 0, &v, true);
+    expect("'\xef\xbc\xbc'''", 7);
+}
+
+static void
 test_growth(void **state)
 {
     (void)state;
@@ -93,6 +125,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_and_quotes),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_charsets),
         cmocka_unit_test(test_growth),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -196,9 +196,12 @@ void weir_conflict(struct weir_instance *, const char *key, size_t n,
                    const uint32_t *columns);
 
 /* In transform() and write(): memory that lives as long as the batch, at most
- * until write() is called with it again, and ready-made text: a value as SQL prints it, its bytes as logged, a template or
- * a format filled in from event i.  REJECT: a NULL or absent column in a
- * template.  An empty body: nothing to write. */
+ * until write() is called with it again, and ready-made text: a value as SQL
+ * prints it, a text as its column's charset has it, a template or a format
+ * filled in from event i.  REJECT: a NULL or absent column in a template.  An
+ * empty body: nothing to write.  weir_raw(): no data if its bytes were not
+ * logged, as of a text that a transform made or an ENUM's member; what is no
+ * text is its own bytes, or what SQL prints. */
 void *weir_alloc(struct weir_instance *, size_t);
 struct weir_str weir_text(struct weir_instance *, const struct weir_column *,
                           const struct weir_value *);

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "format/template.h"
+#include "schema/charset.h"
 
 static struct trial *
 trial_of(struct weir_batch *b)
@@ -34,7 +35,9 @@ answer_text(struct weir_instance *in, const struct weir_column *column,
 {
     struct unit *u = in->arg;
 
-    (void)raw;
+    if (raw && v->type == WEIR_TEXT) {
+        return charset_bytes(column, v);
+    }
     if (type_has_text(v->type)) {
         return v->s;
     }
