@@ -32,8 +32,6 @@ value_room(struct value_space *space, size_t size)
     return arena_take(space->a, size);
 }
 
-/* ---- Strings */
-
 /* Several codes may become one character, so where a text's bytes are is kept
  * in front of it. */
 struct weir_str
@@ -45,19 +43,33 @@ binlog_logged(const struct weir_value *v)
     return s;
 }
 
+/* Room for what is made of s; NULL: the row becomes too large. */
+static char *
+logged_room(struct weir_str s, size_t size, struct weir_value *v,
+            struct value_space *space)
+{
+    char *room = value_room(space, sizeof s + size);
+
+    if (!room) {
+        return NULL;
+    }
+    v->logged = 1;
+    return (char *)memcpy(room, &s, sizeof s) + sizeof s;
+}
+
+/* ---- Strings */
+
 static bool
 converted_value(const struct binlog_column *c, struct weir_str s,
                 struct weir_value *v, struct value_space *space,
                 struct weir_err *err)
 {
-    char *room = s.len > BINLOG_MAX_EVENT / 3
-                     ? NULL
-                     : value_room(space, sizeof s + 3 * s.len);
-    if (!room) {
+    char *out = s.len > BINLOG_MAX_EVENT / 3
+                    ? NULL
+                    : logged_room(s, 3 * s.len, v, space);
+    if (!out) {
         return fail(err, "the row becomes too large");
     }
-    memcpy(room, &s, sizeof s);
-    char        *out = room + sizeof s;
     const size_t len = c->text == TEXT_LATIN1
                            ? text_of_latin1(s.data, s.len, out)
                            : transcode(c->coder, s.data, s.len, out);
@@ -65,7 +77,6 @@ converted_value(const struct binlog_column *c, struct weir_str s,
         return fail(err, "its bytes are not valid in the column's charset");
     }
     v->s = (struct weir_str){ out, len };
-    v->logged = 1;
     return true;
 }
 
@@ -193,9 +204,12 @@ long_value(const struct binlog_column *c, const uint8_t *p, const uint8_t *end,
 
 /* ---- ENUM and SET */
 static bool
-enum_value(const struct binlog_column *c, uint64_t index, struct weir_value *v,
+enum_value(const struct binlog_column *c, const uint8_t *p,
+           struct weir_value *v, struct value_space *space,
            struct weir_err *err)
 {
+    const uint64_t index = get_le(p, c->size);
+
     if (c->out == WEIR_UINT) {
         v->u = index;
         return true;
@@ -203,9 +217,15 @@ enum_value(const struct binlog_column *c, uint64_t index, struct weir_value *v,
     if (index > c->nmembers) {
         return fail(err, "its number is beyond the ENUM's last member");
     }
-    /* 0 stands for a value that was not allowed, and reads as ''. */
-    v->s = index == 0 ? (struct weir_str){ "", 0 } : c->members[index - 1];
-    return true;
+    if (index > 0) {
+        v->s = c->members[index - 1];
+        return true;
+    }
+    /* A value that was not allowed reads as '', which may be a member, too. */
+    const struct weir_str s = { (const char *)p, c->size };
+    char *const           out = logged_room(s, 0, v, space);
+    v->s = (struct weir_str){ out, 0 };
+    return out || fail(err, "the row becomes too large");
 }
 
 static bool
@@ -362,7 +382,7 @@ sized_value(const struct binlog_column *c, const uint8_t *p,
         v->u = get_be(p, c->size);
         return true;
     case COLUMN_ENUM:
-        return enum_value(c, get_le(p, c->size), v, err);
+        return enum_value(c, p, v, space, err);
     case COLUMN_SET:
         return set_value(c, get_le(p, c->size), v, space, err);
     default:

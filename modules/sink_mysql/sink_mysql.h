@@ -68,6 +68,10 @@ void text_value(struct text *t, struct weir_instance *in,
 struct weir_str text_coded(struct weir_instance *in,
                            const struct target *target, size_t column,
                            const struct weir_value *v);
+/* Is it what an ENUM holds in place of a value that it did not take?  That reads
+ * as '', which may be a member, too. */
+bool text_no_member(struct weir_instance *in, const struct target *target,
+                    size_t column, const struct weir_value *v);
 
 /* ---- sink_mysql_target.c: a table of the source and the one it goes to */
 enum shape { /* of a column there; each of them can what those before it can */
@@ -85,6 +89,7 @@ struct target {
                                           isn't written */
     struct weir_str         *charsets; /* of each, if the source's has the same
                                           and it isn't UTF-8; else no data */
+    bool                    *enums; /* are both ENUMs? */
     enum shape              *shapes;
     bool                    *compared; /* strict: its value before is, too */
     bool                    *renewed; /* an UPDATE that doesn't say its value
@@ -236,7 +241,7 @@ bool row_by_key_only(const struct sink *s, const struct row *r);
 /* Has an UPDATE to write that column? */
 bool row_sets(const struct sink *s, const struct row *r, size_t i);
 /* How many of its values only a session that isn't strict can write. */
-unsigned row_odd_enums(const struct row *r);
+unsigned row_odd_enums(const struct sink *s, const struct row *r);
 void row_update(struct sink *s, const struct row *r, int64_t *hits);
 /* Behind an UPDATE of the row that may not have hit. */
 void row_insert_missing(struct sink *s, const struct row *r, int64_t *hits);

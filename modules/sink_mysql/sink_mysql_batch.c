@@ -237,7 +237,7 @@ back_to(struct sink *s, const char *sql, struct weir_err *err)
 static enum weir_status
 write_guarded(struct sink *s, const struct row *r, struct weir_err *err)
 {
-    const unsigned   odd = row_odd_enums(r);
+    const unsigned   odd = row_odd_enums(s, r);
     enum weir_status st =
         link_run(s, "savepoint", literal("SAVEPOINT weir_row"), NULL, err);
 
@@ -280,7 +280,7 @@ write_singly(struct sink *s, struct weir_batch *b, struct weir_err *err)
             continue;
         }
         const struct row r = row_of_event(s, b, i);
-        st = (r.t->single || r.t->nkey == 0) && row_odd_enums(&r) == 0
+        st = (r.t->single || r.t->nkey == 0) && row_odd_enums(s, &r) == 0
                  ? write_one(s, &r, err)
                  : write_guarded(s, &r, err);
         if (st == WEIR_REJECT) {

@@ -425,7 +425,7 @@ take_all(struct sink *s, struct weir_batch *b, struct weir_err *err)
             continue; /* a mark */
         }
         const struct row r = row_of_event(s, b, i);
-        if (row_odd_enums(&r) > 0) {
+        if (row_odd_enums(s, &r) > 0) {
             st = weir_fail(err, WEIR_REJECT, "a row to be written singly");
         } else if (r.t->alone) {
             st = take_alone(s, &r, err);

@@ -55,24 +55,14 @@ row_is_whole(const struct row *r)
     return true;
 }
 
-/* '' where it is no member: what a source keeps for a value that it did not
- * take.  A strict session takes it no more. */
+/* A strict session doesn't take them. */
 unsigned
-row_odd_enums(const struct row *r)
+row_odd_enums(const struct sink *s, const struct row *r)
 {
     unsigned n = 0;
 
     for (size_t i = 0; r->after && i < r->t->table->ncolumns; i++) {
-        const struct weir_column *c = r->t->table->columns[i];
-        if (!(c->facets & WEIR_ENUM) || r->after[i].type != WEIR_TEXT ||
-            r->after[i].s.len > 0 || !r->t->columns[i].data) {
-            continue;
-        }
-        size_t m = 0;
-        while (m < c->nmembers && c->members[m].len > 0) {
-            m++;
-        }
-        n += m == c->nmembers;
+        n += text_no_member(s->in, r->t, i, &r->after[i]);
     }
     return n;
 }
@@ -105,6 +95,8 @@ same_value(const struct sink *s, const struct row *r, size_t i,
                a->t.usec == b->t.usec && a->t.negative == b->t.negative;
     default:
         return same_bytes(a->s, b->s) &&
+               text_no_member(s->in, r->t, i, a) ==
+                   text_no_member(s->in, r->t, i, b) &&
                same_bytes(text_coded(s->in, r->t, i, a),
                           text_coded(s->in, r->t, i, b));
     }

@@ -273,10 +273,15 @@ take_column(struct sink *s, struct target *t, const struct result *r,
         t->columns[i].len = 1; /* known, and not written */
         return WEIR_OK;
     }
-    t->charsets[i] = shared_charset(t->table->columns[i], result_str(r, 5));
-    t->compared[i] = can_compare(t->table->columns[i], result_str(r, 2));
+    const struct weir_column *c = t->table->columns[i];
+    t->enums[i] = (c->facets & WEIR_ENUM) &&
+                  name_same(result_str(r, 2), (struct weir_str){ "enum", 4 });
+    t->charsets[i] = c->facets & (WEIR_ENUM | WEIR_SET)
+                         ? (struct weir_str){ 0 }
+                         : shared_charset(c, result_str(r, 5));
+    t->compared[i] = can_compare(c, result_str(r, 2));
     t->renewed[i] = is_in(extra, "on update");
-    t->shapes[i] = shape_of(t->table->columns[i], result_str(r, 2));
+    t->shapes[i] = shape_of(c, result_str(r, 2));
     if (t->compared[i] && t->shapes[i] < t->least) {
         t->least = t->shapes[i];
     }
@@ -452,13 +457,14 @@ target_new(struct sink *s, const struct weir_table *table, struct target **out,
     t->table = table;
     t->columns = calloc(n + 1, sizeof *t->columns);
     t->charsets = calloc(n + 1, sizeof *t->charsets);
+    t->enums = calloc(n + 1, sizeof *t->enums);
     t->compared = calloc(n + 1, sizeof *t->compared);
     t->renewed = calloc(n + 1, sizeof *t->renewed);
     t->least = SHAPE_TEXT;
     t->shapes = calloc(n + 1, sizeof *t->shapes);
     t->key = calloc(table->nkey + 1, sizeof *t->key);
     enum weir_status st = find_place(s, table, &place, err);
-    if (st == WEIR_OK && (!t->columns || !t->charsets || !t->compared || !t->renewed ||
+    if (st == WEIR_OK && (!t->columns || !t->charsets || !t->enums || !t->compared || !t->renewed ||
                           !t->shapes || !t->key || !name_target(t, &place))) {
         st = weir_fail(err, WEIR_RETRY, "%s: no memory", s->where);
     }
@@ -494,6 +500,7 @@ target_free(struct sink *s, struct target *t)
     }
     free(t->columns);
     free(t->charsets);
+    free(t->enums);
     free(t->compared);
     free(t->renewed);
     free(t->shapes);

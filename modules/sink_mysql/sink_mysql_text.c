@@ -177,6 +177,14 @@ text_coded(struct weir_instance *in, const struct target *target,
                : (struct weir_str){ 0 };
 }
 
+bool
+text_no_member(struct weir_instance *in, const struct target *target,
+               size_t column, const struct weir_value *v)
+{
+    return target->enums[column] && v->type == WEIR_TEXT && v->s.len == 0 &&
+           weir_raw(in, target->table->columns[column], v).len > 0;
+}
+
 void
 text_value(struct text *t, struct weir_instance *in,
            const struct target *target, size_t column,
@@ -184,6 +192,10 @@ text_value(struct text *t, struct weir_instance *in,
 {
     const struct weir_str coded = text_coded(in, target, column, v);
 
+    if (text_no_member(in, target, column, v)) {
+        text_put(t, "0");
+        return;
+    }
     if (!coded.data) {
         text_plain(t, in, target->table->columns[column], v, exact);
         return;

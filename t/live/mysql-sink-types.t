@@ -38,8 +38,10 @@ my @tables = (
         "1,x'00',$bytes,x'',$bytes,$bytes,REPEAT(x'00',70000)", "2,x'6100000000000062','\\\\''',NULL,'','',''" ],
     [ 'binary_key', 'k VARBINARY(20) PRIMARY KEY, a INT', "x'00',1", "x'0000',2", "'''',3", "'\\\\',4", "x'ff80',5" ],
     [ 'enums', "k INT PRIMARY KEY, a ENUM('x','it''s','a,b'), b SET('x','y','z'), c ENUM('','full') NOT NULL, d SET('p')",
-        "1,'it''s','x,z','full','p'", "2,'none','','',''", "3,NULL,NULL,'',NULL", "4,'x',7,'',1" ],
+        "1,'it''s','x,z','full','p'", "2,'none','','',''", "3,NULL,NULL,'',NULL", "4,'x',7,'',1",
+        "5,'x',7,'none',1", "6,'none',0,'none',''" ],
     [ 'enum_key', "k ENUM('b','a') PRIMARY KEY, a INT", "'a',1", "'zz',2" ],
+    [ 'enum_empty_key', "k ENUM('b','') PRIMARY KEY, a INT", "'',1", "'zz',2" ],
     [ 'shapes', 'k INT PRIMARY KEY, a GEOMETRY, b POINT, c POLYGON',
         "1,ST_GeomFromText('POINT(1 2)',4326),ST_GeomFromText('POINT(-1 1e10)'),ST_GeomFromText('POLYGON((0 0,1 0,1 1,0 0))')", '2,NULL,NULL,NULL' ],
     [ 'documents', 'k INT PRIMARY KEY, a JSON', q(1,'{"a": [1, -2, 1.5, "it''s \\\\\\\\ \\\\" ", null, true], "big": 18446744073709551615}'), q(2,'[]'), '3,NULL', q(4,'"text"') ],
@@ -133,6 +135,7 @@ $db->do('UPDATE shop.float_key SET a = a * 3', "UPDATE shop.text_key SET k = 'B'
     "UPDATE shop.binary_key SET k = CONCAT(k, x'00')", 'UPDATE shop.computed_key SET a = a + 10',
     "UPDATE shop.time_key SET k = '2025-01-01' WHERE k > '2000-01-01'",
     "UPDATE shop.enums SET a = 'none' WHERE k = 1",
+    "UPDATE shop.enums SET c = IF(k = 5, '', 'none') WHERE k > 3",
     'INSERT INTO shop.ledger VALUES (1)');
 
 my $weir = $t->weir(config => replay_config($db, $target, $t->dir,

@@ -252,6 +252,7 @@ static const struct weir_table table = {
 };
 static struct weir_str names[NCOLUMNS] = { { "id", 2 }, { "a", 1 }, { "b", 1 } };
 static struct weir_str charsets[NCOLUMNS];
+static bool            enums[NCOLUMNS];
 static bool            compared[NCOLUMNS] = { true, true, true };
 static bool            renewed[NCOLUMNS];
 static enum shape      shapes[NCOLUMNS] = { SHAPE_INTEGER, SHAPE_INTEGER,
@@ -311,6 +312,7 @@ write_batch(void)
         all[i]->table = &table;
         all[i]->columns = names;
         all[i]->charsets = charsets;
+        all[i]->enums = enums;
         all[i]->compared = compared;
         all[i]->renewed = renewed;
         all[i]->shapes = shapes;

@@ -93,7 +93,9 @@ test_charsets(void **state)
     const struct weir_column *const columns[] = { &c, &c };
     const struct weir_table table = { .ncolumns = 2, .columns = columns };
     struct weir_str         charsets[2] = { { "sjis", 4 }, { 0 } };
-    const struct target     target = { .table = &table, .charsets = charsets };
+    bool                    enums[2] = { 0 };
+    const struct target     target = { .table = &table, .charsets = charsets,
+                                       .enums = enums };
     struct weir_value       v = { .type = WEIR_TEXT,
                                   .logged = 1,
                                   .s = { "\xef\xbc\xbc'", 4 } };
@@ -106,6 +108,13 @@ test_charsets(void **state)
     v.logged = 0; /* a transform made it */
     text_value(&sql, NULL, &target, 0, &v, true);
     expect("'\xef\xbc\xbc'''", 7);
+    enums[1] = true;
+    v.s.len = 0;
+    text_value(&sql, NULL, &target, 1, &v, true);
+    expect("''", 2);
+    v.logged = 1;
+    text_value(&sql, NULL, &target, 1, &v, true);
+    expect("0", 1);
 }
 
 static void
