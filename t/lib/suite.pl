@@ -100,6 +100,7 @@ my @steps = (
     [ 'contract', 'all live long', sub { tests('gcc', @contract) } ],
     [ 'reload', 'all live long', sub { tests('gcc', 't/reload') } ],
     [ 'fault', 'all live long', sub { tests('gcc', 't/fault') } ],
+    [ 'fault-replay', 'long', \&fault_replay ],
     [ 'clang-build', 'all long', sub { build('clang') } ],
     [ 'clang-check', 'all long', sub { make_check('clang') } ],
     [ 'asan-build', 'all long', sub { build('asan') } ],
@@ -388,6 +389,19 @@ sub live_replay
         $fine &= tests('gcc', @files);
         local $ENV{WEIR_CONFLICT} = 'idempotent';
         $fine &= tests('gcc', 't/live/mysql-sink-types.t') if $long;
+    }
+    return $fine;
+}
+
+# The same pairs, killed.
+sub fault_replay
+{
+    my @files = map { substr $_, length "$source/" } glob "$source/t/fault/2*-mysql-sink*.t";
+    my $fine  = 1;
+    for my $pair (sort keys %replayed) {
+        local ($ENV{WEIR_SERVER}, $ENV{WEIR_TARGET}) = split ' ', $pair;
+        fetch_server($_) for grep { /-/ } split ' ', $pair;
+        $fine &= tests('gcc', @files);
     }
     return $fine;
 }
