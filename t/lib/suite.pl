@@ -73,14 +73,18 @@ my (%fetched, @table, %wrong);
 
 # The mysql sink: on MariaDB into MariaDB all of t/live/mysql-sink*.t is among the
 # live tests; of the other pairs these, and in a long run all, with types in both
-# conflict modes.
+# conflict modes.  MySQL 5.6 stands for 5.7, which can't be had: neither takes a
+# list of values, but what it lacks beside leaves it a part of the files.
 my %replayed = (
     'mysql mysql'   => [qw(types ranges load two-way ddl)],
     'mysql mariadb' => [qw(types)],
     'mariadb mysql' => [qw(types ranges load)],
     'mariadb mysql-8.0' => [],
     'mysql-8.0 mariadb' => [],
+    'mariadb-11.8 mariadb-11.8' => [],
+    'mariadb mysql-5.6' => [],
 );
+my $for_stand_in = qr/mysql-sink(?:-load|-two-way|-sysbench)?\.t$/;
 
 # Quickest first; `in` says which of quick, live, long and all it belongs to.
 my @steps = (
@@ -384,11 +388,12 @@ sub live_replay
         next if !$long && !@{ $replayed{$pair} };
         fetch_server($_) for grep { /-/ } split ' ', $pair;
         my @files = $long
-            ? map { substr $_, length "$source/" } glob "$source/t/live/mysql-sink*.t"
+            ? grep { $pair !~ /mysql-5/ || /$for_stand_in/ }
+                map { substr $_, length "$source/" } glob "$source/t/live/mysql-sink*.t"
             : map { "t/live/mysql-sink-$_.t" } @{ $replayed{$pair} };
         $fine &= tests('gcc', @files);
         local $ENV{WEIR_CONFLICT} = 'idempotent';
-        $fine &= tests('gcc', 't/live/mysql-sink-types.t') if $long;
+        $fine &= tests('gcc', 't/live/mysql-sink-types.t') if $long && $pair !~ /mysql-5/;
     }
     return $fine;
 }
