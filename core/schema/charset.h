@@ -23,8 +23,8 @@ struct charset charset_of_id(struct arena *a, uint64_t id,
 /* Of a collation's name, or a charset's. */
 struct charset charset_of_collation(struct weir_str collation);
 
-/* A text's bytes in its column's charset, as they were logged; no data: they are
- * not known, since a module made it. */
+/* A text's bytes in its column's charset, as they were logged; no data: they
+ * are not known. */
 struct weir_str charset_bytes(const struct weir_column *column,
                               const struct weir_value *v);
 

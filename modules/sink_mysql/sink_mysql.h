@@ -68,6 +68,7 @@ void text_value(struct text *t, struct weir_instance *in,
 struct weir_str text_coded(struct weir_instance *in,
                            const struct target *target, size_t column,
                            const struct weir_value *v);
+bool has_empty_member(const struct weir_column *c);
 /* Is it what an ENUM holds in place of a value that it did not take?  That reads
  * as '', which may be a member, too. */
 bool text_no_member(struct weir_instance *in, const struct target *target,
@@ -227,8 +228,9 @@ size_t rows_delete(struct sink *s, const struct row *rows, size_t n,
  * the target doesn't take it.  REJECT: one of them was refused. */
 enum weir_status rows_bulk(struct sink *s, const struct row *rows, size_t n,
                            size_t *written, struct weir_err *err);
-/* Its statement, with `?` for each value. */
-void rows_bulk_sql(struct text *sql, const struct row *r, size_t nvalues);
+/* Its statement, with `?` for each value; `coded`: those of that column are bytes
+ * in its charset. */
+void rows_bulk_sql(struct text *sql, const struct row *r, const bool *coded);
 /* Is that column in an INSERT of the row? */
 bool row_has(const struct row *r, size_t i);
 /* May go into one INSERT. */

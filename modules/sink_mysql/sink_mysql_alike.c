@@ -24,7 +24,8 @@ is_short(const struct weir_value *v)
     }
 }
 
-/* Text that a transform made stands in no list with other text of its charset. */
+/* Text that a transform made stands in no list with other text of its
+ * charset. */
 static bool
 is_listed(const struct sink *s, const struct target *t, size_t i,
           const struct weir_value *v)

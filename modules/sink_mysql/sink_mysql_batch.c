@@ -78,7 +78,8 @@ find_present(struct sink *s, const struct row *r, struct text *out)
         text_put(&sql, k ? " AND " : " WHERE ");
         text_add(&sql, r->t->columns[i].data, r->t->columns[i].len);
         text_put(&sql, " = ");
-        text_value(&sql, s->in, r->t, i, r->before ? &r->before[i] : &r->after[i], true);
+        text_value(&sql, s->in, r->t, i,
+                   r->before ? &r->before[i] : &r->after[i], true);
     }
     const struct weir_str text = { sql.data, sql.len };
     if (!sql.failed &&

@@ -23,7 +23,7 @@ struct bound { /* the values of one column */
 
 enum form { FORM_NONE, FORM_INT, FORM_UINT, FORM_DOUBLE, FORM_TEXT, FORM_BYTES };
 
-/* Text in the column's own charset is bound as bytes, which are not converted. */
+/* Text in a charset of its own is bound as bytes. */
 static enum form
 form_of(const struct weir_value *v, struct weir_str coded)
 {
@@ -208,9 +208,11 @@ rows_bulk(struct sink *s, const struct row *rows, size_t n, size_t *written,
         return WEIR_OK;
     }
     MYSQL_BIND *binds = weir_alloc(s->in, (ncolumns + 1) * sizeof *binds);
+    bool       *coded = row_flags(s, rows->t);
     size_t      nbinds = 0;
     for (size_t i = 0; i < ncolumns; i++) {
         if (row_has(rows, i)) {
+            coded[i] = forms[i] == FORM_BYTES && rows->t->charsets[i].data;
             binds[nbinds++] = bind_column(s, rows, taken, i, forms[i]);
         }
     }
@@ -218,7 +220,7 @@ rows_bulk(struct sink *s, const struct row *rows, size_t n, size_t *written,
         return WEIR_OK;
     }
     s->sql.len = 0;
-    rows_bulk_sql(&s->sql, rows, nbinds);
+    rows_bulk_sql(&s->sql, rows, coded);
     if (s->sql.failed) {
         return weir_fail(err, WEIR_RETRY, "%s: no memory", s->where);
     }

@@ -130,8 +130,13 @@ put_key(struct sink *s, const struct row *r, bool of_before)
 
     out->len = 0;
     for (size_t k = 0; k < nkey; k++) {
-        text_plain(out, s->in, r->t->table->columns[r->t->key[k]],
-                   key_value(r, of_before, k), true);
+        const uint32_t           i = r->t->key[k];
+        const struct weir_value *v = key_value(r, of_before, k);
+        if (text_no_member(s->in, r->t, i, v)) {
+            text_put(out, "0");
+        } else {
+            text_plain(out, s->in, r->t->table->columns[i], v, true);
+        }
         text_put(out, ",");
     }
     const size_t len = out->len;

@@ -117,6 +117,17 @@ row_key_changed(const struct sink *s, const struct row *r)
 
 /* ---- Finding it */
 
+static bool
+is_key(const struct target *t, size_t i)
+{
+    for (size_t k = 0; k < t->nkey; k++) {
+        if (t->key[k] == i) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static const char hex_digits[] = "0123456789ABCDEF";
 
 /* What has no comparison of its own, by its bytes; JSON by what it says. */
@@ -145,6 +156,20 @@ add_match_odd(struct sink *s, struct text *sql, const struct target *t,
     text_put(sql, "'");
 }
 
+/* Where other columns say which row it is: what was copied there as UTF-8 may
+ * have another code of the same text. */
+static void
+add_match_coded(struct sink *s, struct text *sql, const struct target *t,
+                size_t i, const struct weir_value *v)
+{
+    text_add(sql, t->columns[i].data, t->columns[i].len);
+    text_put(sql, " IN (");
+    text_plain(sql, s->in, t->table->columns[i], v, true);
+    text_put(sql, ",");
+    text_value(sql, s->in, t, i, v, true);
+    text_put(sql, ")");
+}
+
 static void
 add_match(struct sink *s, struct text *sql, const struct target *t,
           const struct weir_value *image, size_t i)
@@ -153,20 +178,20 @@ add_match(struct sink *s, struct text *sql, const struct target *t,
         add_match_odd(s, sql, t, i, &image[i]);
         return;
     }
+    if (t->nkey > 0 && !is_key(t, i) &&
+        text_coded(s->in, t, i, &image[i]).data) {
+        add_match_coded(s, sql, t, i, &image[i]);
+        return;
+    }
     text_add(sql, t->columns[i].data, t->columns[i].len);
     text_put(sql, image[i].type == WEIR_NULL ? " IS " : " = ");
     text_value(sql, s->in, t, i, &image[i], true);
-}
-
-static bool
-is_key(const struct target *t, size_t i)
-{
-    for (size_t k = 0; k < t->nkey; k++) {
-        if (t->key[k] == i) {
-            return true;
-        }
+    if (t->enums[i] && image[i].type == WEIR_TEXT && image[i].s.len == 0 &&
+        !text_no_member(s->in, t, i, &image[i])) {
+        text_put(sql, " AND "); /* what is no member is '', too */
+        text_add(sql, t->columns[i].data, t->columns[i].len);
+        text_put(sql, " <> 0");
     }
-    return false;
 }
 
 /* By its key; in strict mode, and without a key, by all that is known of it,
@@ -270,12 +295,29 @@ begin_insert(struct text *sql, const struct row *r)
     text_put(sql, ") VALUES ");
 }
 
-void
-rows_bulk_sql(struct text *sql, const struct row *r, size_t nvalues)
+/* Bytes that are bound say nothing of their charset. */
+static void
+add_bound(struct text *sql, const struct target *t, size_t i, bool coded)
 {
+    text_put(sql, coded ? "CONVERT(? USING " : "?");
+    if (coded) {
+        text_add(sql, t->charsets[i].data, t->charsets[i].len);
+        text_put(sql, ")");
+    }
+}
+
+void
+rows_bulk_sql(struct text *sql, const struct row *r, const bool *coded)
+{
+    const char *comma = "(";
+
     begin_insert(sql, r);
-    for (size_t i = 0; i < nvalues; i++) {
-        text_put(sql, i ? ",?" : "(?");
+    for (size_t i = 0; i < r->t->table->ncolumns; i++) {
+        if (row_has(r, i)) {
+            text_put(sql, comma);
+            add_bound(sql, r->t, i, coded[i]);
+            comma = ",";
+        }
     }
     text_put(sql, ")");
     if (r->upsert) {
@@ -308,6 +350,7 @@ row_by_one_key(const struct sink *s, const struct row *r)
 {
     return r->t->nkey == 1 && row_by_key_only(s, r) &&
            r->t->compared[r->t->key[0]] &&
+           r->t->shapes[r->t->key[0]] > SHAPE_ODD &&
            r->before[r->t->key[0]].type != WEIR_NULL;
 }
 

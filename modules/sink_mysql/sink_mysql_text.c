@@ -178,11 +178,24 @@ text_coded(struct weir_instance *in, const struct target *target,
 }
 
 bool
+has_empty_member(const struct weir_column *c)
+{
+    for (size_t i = 0; i < c->nmembers; i++) {
+        if (c->members[i].len == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
 text_no_member(struct weir_instance *in, const struct target *target,
                size_t column, const struct weir_value *v)
 {
+    const struct weir_column *c = target->table->columns[column];
+
     return target->enums[column] && v->type == WEIR_TEXT && v->s.len == 0 &&
-           weir_raw(in, target->table->columns[column], v).len > 0;
+           (weir_raw(in, c, v).len > 0 || !has_empty_member(c));
 }
 
 void

@@ -90,4 +90,24 @@ for my $charset (@tested) {
     put_replayed($db, $target);
 }
 same_tables($db, $target, 'shop', 'of other codes');
+
+# What was copied to the target as UTF-8 has the target's own codes: it is the
+# same text, so it is no conflict.
+$_->do('CREATE TABLE shop.copied (k INT PRIMARY KEY, v INT, c VARCHAR(40) CHARACTER SET cp932,
+    s VARCHAR(40) CHARACTER SET sjis)') for $db, $target;
+put_replayed($db, $target, 'INSERT INTO copied VALUES ' . join ',',
+    map { "($_, 0, _cp932 x'879a', _sjis x'433a5c646972')" } 1 .. 40);
+$target->do('UPDATE shop.copied SET c = CONVERT(c USING utf8mb4), s = CONVERT(s USING utf8mb4)');
+put_replayed($db, $target, 'UPDATE copied SET v = 1 WHERE k = 1', 'UPDATE copied SET v = 2 WHERE k > 1');
+is($target->value('SELECT COUNT(*) FROM shop.copied WHERE v > 0'), 40, 'other codes of the same text are no conflict');
+put_replayed($db, $target, "UPDATE copied SET c = CONCAT(c, 'x'), s = CONCAT(s, 'x')");
+same_tables($db, $target, 'shop', 'and changed');
+
+# Nobody says that the target's column has another charset by now.
+$_->do('CREATE TABLE shop.altered (k INT PRIMARY KEY, c VARCHAR(40) CHARACTER SET cp932)') for $db, $target;
+put_replayed($db, $target, "INSERT INTO altered VALUES (0, _cp932 x'879a')");
+$target->do('ALTER TABLE shop.altered MODIFY c VARCHAR(40) CHARACTER SET utf8mb4');
+put_replayed($db, $target, 'INSERT INTO altered VALUES ' . join ',', map { "($_, _cp932 x'879a')" } 1 .. 100);
+is_deeply([ map { "@$_" } $target->rows('SELECT HEX(c), COUNT(*) FROM shop.altered GROUP BY c') ], ['E288B5 101'],
+    'text becomes what the column has now');
 $t->done;

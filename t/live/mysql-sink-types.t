@@ -143,4 +143,27 @@ my $weir = $t->weir(config => replay_config($db, $target, $t->dir,
 wait_replayed($db, $target);
 same_tables($db, $target, 'shop', "from $kind[0] to $kind[1]");
 cmp_ok($target->value('SELECT COUNT(*) FROM shop.ints'), '>', 0, 'and there is something to compare');
+
+# What an ENUM keeps for a value that it did not take, and a member that is empty,
+# are two rows, and two values, in one transaction, too.
+$_->do("CREATE TABLE shop.both_empty (e ENUM('', 'a') PRIMARY KEY, v INT)",
+    "CREATE TABLE shop.either_empty (k INT PRIMARY KEY, e ENUM('', 'a') NOT NULL, v INT)") for $db, $target;
+my @both = (
+    [ 'UPDATE both_empty SET v = 2 WHERE e = 1', 'DELETE FROM both_empty WHERE e = 0' ],
+    [ 'DELETE FROM both_empty WHERE e = 1', "INSERT INTO both_empty VALUES ('', 5)", 'DELETE FROM both_empty WHERE e = 0' ],
+    [ 'UPDATE both_empty SET v = 3 WHERE e = 0', 'UPDATE both_empty SET v = 4 WHERE e = 1' ],
+);
+for my $statements (@both) {
+    put_replayed($db, $target, "INSERT IGNORE INTO both_empty VALUES ('', 1), ('zz', 1)",
+        'BEGIN', @$statements, 'COMMIT');
+    same_tables($db, $target, 'shop', "behind @$statements");
+}
+put_replayed($db, $target, 'INSERT INTO either_empty VALUES ' . join ',', map { "($_, '', 0)" } 1 .. 40);
+if (!$ENV{WEIR_CONFLICT}) {
+    $t->expect_log(qr/either_empty.* is parked/);
+    $target->do("SET sql_mode = ''", "UPDATE IGNORE shop.either_empty SET e = 'zz' WHERE k = 7");
+    $db->do('UPDATE shop.either_empty SET v = v + 1');
+    $weir->wait_log(qr/either_empty.* is parked/);
+    is($target->value('SELECT v FROM shop.either_empty WHERE k = 7'), 0, 'a row with the other one is refused');
+}
 $t->done;

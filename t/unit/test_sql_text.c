@@ -89,7 +89,10 @@ test_values(void **state)
 static void
 test_charsets(void **state)
 {
-    const struct weir_column        c = { .type = WEIR_TEXT };
+    static const struct weir_str    members[] = { { "", 0 } };
+    const struct weir_column        c = { .type = WEIR_TEXT,
+                                          .nmembers = 1,
+                                          .members = members };
     const struct weir_column *const columns[] = { &c, &c };
     const struct weir_table table = { .ncolumns = 2, .columns = columns };
     struct weir_str         charsets[2] = { { "sjis", 4 }, { 0 } };

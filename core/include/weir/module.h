@@ -199,10 +199,10 @@ void weir_conflict(struct weir_instance *, const char *key, size_t n,
  * until write() is called with it again, and ready-made text: a value as SQL
  * prints it, a text as its column's charset has it, a template or a format
  * filled in from event i.  REJECT: a NULL or absent column in a template.  An
- * empty body: nothing to write.  weir_raw(): no data if its bytes were not
- * logged, as of a text that a transform made or an ENUM's member; an ENUM's
- * value that is no member is its number, zeroes; what is no text is its own
- * bytes, or what SQL prints. */
+ * empty body: nothing to write.  weir_raw(): no data if those bytes are
+ * not known, as of a text that a transform made, or members of an ENUM or SET;
+ * an ENUM's value that is no member is its number, zeroes; what is no text is
+ * its own bytes, or what SQL prints. */
 void *weir_alloc(struct weir_instance *, size_t);
 struct weir_str weir_text(struct weir_instance *, const struct weir_column *,
                           const struct weir_value *);
