@@ -59,8 +59,8 @@ void text_plain(struct text *t, struct weir_instance *in,
                 const struct weir_column *c, const struct weir_value *v,
                 bool exact);
 struct target;
-/* The same, for that column of the target: text in its charset, if it has the
- * source's, since several of its codes may be one character. */
+/* The same, for that column of the target: text in its charset, if that is one of
+ * target.charsets. */
 void text_value(struct text *t, struct weir_instance *in,
                 const struct target *target, size_t column,
                 const struct weir_value *v, bool exact);
@@ -88,8 +88,9 @@ struct target {
     struct weir_str          name;     /* `database`.`table`, quoted */
     struct weir_str         *columns;  /* of each column, quoted; no data: it
                                           isn't written */
-    struct weir_str         *charsets; /* of each, if the source's has the same
-                                          and it isn't UTF-8; else no data */
+    struct weir_str         *charsets; /* of each, if it is the source's, too,
+                                          and has several codes for a
+                                          character; else no data */
     bool                    *enums; /* are both ENUMs? */
     enum shape              *shapes;
     bool                    *compared; /* strict: its value before is, too */

@@ -188,7 +188,7 @@ add_match(struct sink *s, struct text *sql, const struct target *t,
     text_value(sql, s->in, t, i, &image[i], true);
     if (t->enums[i] && image[i].type == WEIR_TEXT && image[i].s.len == 0 &&
         !text_no_member(s->in, t, i, &image[i])) {
-        text_put(sql, " AND "); /* what is no member is '', too */
+        text_put(sql, " AND "); /* the other one compares as '', too */
         text_add(sql, t->columns[i].data, t->columns[i].len);
         text_put(sql, " <> 0");
     }
