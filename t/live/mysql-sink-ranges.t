@@ -142,8 +142,8 @@ sub temporary { return ($target->rows("SHOW GLOBAL STATUS LIKE 'Created_tmp_tabl
 my $temporary = temporary();
 my $of_asking = temporary() - $temporary;
 put('UPDATE many SET m = 1');
-put('DELETE FROM many');
 is(temporary(), $temporary + 2 * $of_asking, 'lists of keys are no temporary tables');
+put('DELETE FROM many');    # that is one for a MariaDB of 11, with a range, too
 
 # A row there that differs by its case only: no look takes it, a single statement
 # does.  What was written behind the look and not sent yet is not sent as well.
