@@ -291,11 +291,10 @@ rule_hash(const struct item *item, const struct conflict_rule *rule,
 }
 
 static void
-meet(struct deliverer *d, struct round *r, uint64_t hash, uint64_t *after)
+meet(const struct deliverer *d, uint64_t hash, uint64_t *after)
 {
     const uint64_t last = conflicts_last(&d->conflicts, hash);
 
-    (void)r;
     *after = last > *after ? last : *after;
 }
 
@@ -323,8 +322,8 @@ apply_rule(struct deliverer *d, struct round *r, const struct item *item,
         conflicts_touch(&d->conflicts, any, r->id, low);
         return;
     }
-    meet(d, r, all, after);
-    meet(d, r, simple ? hash : any, after);
+    meet(d, all, after);
+    meet(d, simple ? hash : any, after);
 }
 
 static void
@@ -369,10 +368,8 @@ share_by_transaction(struct deliverer *d, struct round *r)
 
     pthread_mutex_lock(&d->lock);
     struct lane *l = free_lane(d, goes_on);
-    if (d->nlanes > 1) {
-        if (!goes_on) {
-            each_conflict(d, r, false, &after);
-        }
+    if (d->nlanes > 1) { /* of a large one, each part */
+        each_conflict(d, r, false, &after);
         each_conflict(d, r, true, NULL);
     }
     pthread_mutex_unlock(&d->lock);
