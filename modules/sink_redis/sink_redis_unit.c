@@ -80,12 +80,12 @@ read_epoch(const struct sink *s, size_t node, const char *key, uint64_t *out,
            struct weir_err *err)
 {
     const struct reply_node *n = &s->wire.reply.nodes[node];
-    const char              *text = s->wire.reply.text + n->at;
 
     *out = 0;
     if (n->kind == REPLY_NIL) {
         return WEIR_OK;
     }
+    const char *text = s->wire.reply.text + n->at;
     bool good = n->kind == REPLY_STRING && n->len > 0 && n->len < 20;
     for (size_t i = 0; good && i < n->len; i++) {
         good = text[i] >= '0' && text[i] <= '9';
