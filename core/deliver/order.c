@@ -99,14 +99,3 @@ order_folded(uint64_t *h, struct weir_str s)
     *h = order_text(*h, (struct weir_str){ chunk, n });
     return true;
 }
-
-bool
-order_is_binary(struct weir_str collation)
-{
-    const struct weir_str bin = STR("_bin");
-
-    return str_is(collation, "binary") ||
-           (collation.len > bin.len &&
-            memcmp(collation.data + collation.len - bin.len, bin.data,
-                   bin.len) == 0);
-}

@@ -14,11 +14,8 @@
 uint64_t order_mix(uint64_t h);
 uint64_t order_text(uint64_t h, struct weir_str s);
 uint64_t order_value(uint64_t h, const struct weir_value *v);
-/* Texts that any collation but a binary one takes for equal have equal hashes.
- * False: nothing that is so simple can be said of this one; it may be equal to
- * any other. */
+/* Texts that any collation takes for equal have equal hashes.  False: nothing
+ * that is so simple can be said of this one; it may be equal to any other. */
 bool order_folded(uint64_t *h, struct weir_str s);
-/* Whether a collation compares bytes: `binary`, and those that end in _bin. */
-bool order_is_binary(struct weir_str collation);
 
 #endif

@@ -261,29 +261,36 @@ share_alone(struct deliverer *d)
 
 /* ---- By transaction */
 
-static bool
-rule_hash(const struct item *item, const struct conflict_rule *rule,
-          const struct weir_value *image, uint64_t *out)
+/* What an image leaves out is as the other one has it. */
+static const struct weir_value *
+value_of(const struct weir_value *image, const struct weir_value *other,
+         uint32_t column)
 {
-    const struct weir_table *t = item->ev->table;
-    uint64_t                 h = order_text(1, str_of(rule->name));
+    return image[column].type == WEIR_ABSENT && other ? &other[column]
+                                                      : &image[column];
+}
+
+/* The target may have another collation than the source: text goes by whatever
+ * any of them takes for equal. */
+static bool
+rule_hash(const struct conflict_rule *rule, const struct weir_value *image,
+          const struct weir_value *other, uint64_t *out)
+{
+    uint64_t h = order_text(1, str_of(rule->name));
 
     *out = 0;
     for (size_t i = 0; i < rule->n; i++) {
-        const struct weir_column *column = t->columns[rule->columns[i]];
-        const struct weir_value  *v = &image[rule->columns[i]];
+        const struct weir_value *v = value_of(image, other, rule->columns[i]);
         if (v->type == WEIR_NULL) {
             return true; /* conflicts with nothing */
         }
         if (v->type == WEIR_ABSENT) {
             return false;
         }
-        if (v->type == WEIR_TEXT && !order_is_binary(column->collation)) {
-            if (!order_folded(&h, v->s)) {
-                return false;
-            }
-        } else {
+        if (v->type != WEIR_TEXT) {
             h = order_value(h, v);
+        } else if (!order_folded(&h, v->s)) {
+            return false;
         }
     }
     *out = h + (h == 0);
@@ -301,9 +308,9 @@ meet(const struct deliverer *d, uint64_t hash, uint64_t *after)
 /* Under each rule's name there is what any value touched, and what one did that
  * may be equal to every other. */
 static void
-apply_rule(struct deliverer *d, struct round *r, const struct item *item,
+apply_rule(struct deliverer *d, struct round *r,
            const struct conflict_rule *rule, const struct weir_value *image,
-           bool touch, uint64_t *after)
+           const struct weir_value *other, bool touch, uint64_t *after)
 {
     const uint64_t name = order_text(2, str_of(rule->name));
     const uint64_t any = order_mix(name + 1), all = order_mix(name + 2);
@@ -312,7 +319,7 @@ apply_rule(struct deliverer *d, struct round *r, const struct item *item,
     if (!image) {
         return;
     }
-    const bool simple = rule_hash(item, rule, image, &hash);
+    const bool simple = rule_hash(rule, image, other, &hash);
     if (simple && hash == 0) {
         return;
     }
@@ -331,13 +338,11 @@ each_conflict(struct deliverer *d, struct round *r, bool touch,
               uint64_t *after)
 {
     for (size_t i = 0; i < r->n; i++) {
-        const struct item *item = &r->items[i];
-        const struct view *v = item->view;
+        const struct view       *v = r->items[i].view;
+        const struct weir_event *ev = r->items[i].ev;
         for (size_t k = 0; v && k < v->nrules; k++) {
-            apply_rule(d, r, item, &v->rules[k], item->ev->before, touch,
-                       after);
-            apply_rule(d, r, item, &v->rules[k], item->ev->after, touch,
-                       after);
+            apply_rule(d, r, &v->rules[k], ev->before, NULL, touch, after);
+            apply_rule(d, r, &v->rules[k], ev->after, ev->before, touch, after);
         }
     }
 }

@@ -121,10 +121,6 @@ equal_texts_have_equal_hashes(void **state)
     assert_true(folded("a b") != folded("ab"));
     assert_false(order_folded(&h, STR("\xc3\xa9")));
     assert_false(order_folded(&h, STR("a\1")));
-    assert_true(order_is_binary(STR("utf8mb4_bin")));
-    assert_true(order_is_binary(STR("binary")));
-    assert_false(order_is_binary(STR("utf8mb4_general_ci")));
-    assert_false(order_is_binary(STR("")));
 }
 
 /* Another type of the same column, as after an ALTER, is the same key. */

@@ -191,7 +191,7 @@ void weir_rename(struct weir_instance *, struct weir_str schema,
                  struct weir_str table);
 /* In table() of a sink with commit(): events with equal values there, under
  * one name, stay in order: unique and foreign keys of the target.  NULLs never
- * conflict, text compares as its collation does, n = 0 is the whole table. */
+ * conflict, text compares as any collation may, n = 0 is the whole table. */
 void weir_conflict(struct weir_instance *, const char *key, size_t n,
                    const uint32_t *columns);
 
