@@ -196,6 +196,7 @@ struct lane {
     enum weir_status     fate;     /* not OK: the sink stops, or starts again */
     struct weir_err      why;
     _Atomic int64_t      calling;  /* since then, steady; 0: not */
+    _Atomic uint64_t     needed;   /* a start would read the relay from here on */
     /* The decoding thread's, while the lane has nothing to do: */
     int64_t     written_at;
     uint64_t    written; /* the place last sent */
@@ -422,6 +423,8 @@ void round_close(struct deliverer *d, struct round *r);
 /* The checkpoint of a lane that has done all of the round before its item `i`,
  * for a sink that must not be given that part twice. */
 void round_part(const struct round *r, size_t i, struct buf *out);
+/* Where in the relay a start begins whose checkpoint is the round's. */
+uint64_t round_needed(const struct deliverer *d, const struct round *r);
 bool keeps_parts(const struct deliverer *d);
 
 /* share.c: which lane an item is for.  May make two of one; false: it is there

@@ -192,10 +192,13 @@ keep_stored(struct batch *b)
         l->acked = b->round->place;
         l->stored.len = 0;
         buf_str(&l->stored, buf_view(&b->round->checkpoint));
+        atomic_store(&l->needed, round_needed(d, b->round));
     } else if (keeps_parts(d)) {
         l->acked = send_place(b);
         l->stored.len = 0;
         buf_str(&l->stored, buf_view(&l->part));
+        atomic_store(&l->needed,
+                     b->round->items[b->todo[b->at + b->chunk]].frame);
     } else if (l->acked == 0) {
         l->acked = place_in(buf_view(&l->stored));
     }

@@ -192,6 +192,12 @@ keeps_parts(const struct deliverer *d)
     return d->keeps && d->by_key && !d->set.sink->batching.resend;
 }
 
+uint64_t
+round_needed(const struct deliverer *d, const struct round *r)
+{
+    return d->set.sink->batching.resend ? r->first : r->next_offset;
+}
+
 /* GTIDs of the round's transactions before the item's.  Those that had nothing
  * for this sink are left out: they are read once more if the relay is lost. */
 static void

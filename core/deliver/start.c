@@ -64,6 +64,7 @@ place_lanes(struct deliverer *d, struct weir_err *err)
         l->stored.len = 0;
         l->acked = l->written = 0;
         l->written_at = 0;
+        atomic_store(&l->needed, d->at.next);
         l->skips = false;
         skip_free(&l->skip);
         if (d->keeps) {

@@ -47,14 +47,41 @@ has_waited(const struct deliverer *d)
     return wait == 0 || clock_steady() - d->written_at >= wait;
 }
 
+/* The relay is kept from `first` on.  What a lane has of its own may begin
+ * before the last round: where nothing of that was for it. */
+static enum weir_status
+hold_for_lanes(struct deliverer *d, struct weir_err *err)
+{
+    uint64_t        needed = UINT64_MAX;
+    struct progress p;
+    struct buf      text = { 0 };
+
+    for (uint32_t k = 0; d->keeps && d->by_key && k < d->nlanes; k++) {
+        const uint64_t one = atomic_load(&d->lanes[k].needed);
+        needed = one && one < needed ? one : needed;
+    }
+    const enum weir_status st = progress_parse(buf_view(&d->stored), &p, err);
+    if (st != WEIR_OK || needed >= p.first) {
+        return st;
+    }
+    p.first = needed;
+    p.first_row = 0;
+    progress_format(&p, &text);
+    buf_free(&d->stored);
+    d->stored = text;
+    return WEIR_OK;
+}
+
 enum weir_status
 save_checkpoint(struct deliverer *d, struct weir_err *err)
 {
     if (!d->unsaved) {
         return WEIR_OK;
     }
-    const enum weir_status st =
-        twoslot_write(d->local, buf_view(&d->stored), false, err);
+    enum weir_status st = hold_for_lanes(d, err);
+    if (st == WEIR_OK) {
+        st = twoslot_write(d->local, buf_view(&d->stored), false, err);
+    }
     if (st != WEIR_OK) {
         return weir_wrap(err, st, "checkpoint");
     }
@@ -143,7 +170,9 @@ write_done(struct deliverer *d, struct round *r)
     r->checkpoint = before;
     d->stored_offset = r->next_offset;
     d->unsaved = true;
-    if (r->next_offset - d->saved_offset >
+    /* One without events is there to store a place. */
+    if (r->n == 0 ||
+        r->next_offset - d->saved_offset >
             (uint64_t)d->set.pipeline->relay.size / 16 ||
         clock_steady() - d->saved_at >= SECOND) {
         show_position(d);
@@ -198,6 +227,21 @@ pass_on(struct deliverer *d, bool idle)
     return idle ? WEIR_DROP : WEIR_OK;
 }
 
+/* A lane was at work and has nothing of an empty round: its place is stored a
+ * while later, or the relay would be kept for it for as long as nothing comes. */
+static bool
+lanes_lag(const struct deliverer *d, const struct round *r)
+{
+    bool lag = false;
+
+    for (uint32_t k = 0; d->keeps && d->by_key && k < d->nlanes; k++) {
+        const struct lane *l = &d->lanes[k];
+        lag = lag || (l->written < r->place && r->place >= l->has &&
+                      !l->skip.gtids);
+    }
+    return lag;
+}
+
 static void
 give(struct deliverer *d)
 {
@@ -210,8 +254,8 @@ give(struct deliverer *d)
         follower_offset(d->follower) < follower_published(d->follower);
     const bool here = d->nlanes == 1 && lanes_quiet(d) &&
                       (!more || r->n == 0 || r->alone);
+    d->moved = lanes_lag(d, r);
     d->round = round_new(d);
-    d->moved = false;
     d->written_at = clock_steady();
     d->written_offset = d->at.next;
     if (r->alone && d->nlanes > 1) {
@@ -276,6 +320,7 @@ store_slot(struct lane *l, const struct round *r, struct weir_err *err)
     enum weir_status st = send_empty(b, err);
     if (st == WEIR_OK) {
         l->acked = l->written = r->place;
+        atomic_store(&l->needed, round_needed(d, r));
         l->written_at = clock_steady();
         l->stored.len = 0;
         buf_str(&l->stored, buf_view(&r->checkpoint));
