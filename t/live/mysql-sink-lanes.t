@@ -64,6 +64,68 @@ beside_held('UPDATE items SET v = v + 1 WHERE id = 7',
     [ 'SET binlog_row_image = MINIMAL', 'UPDATE items SET v = 70 WHERE id = 8', 'SET binlog_row_image = FULL' ],
     'v = 70 FROM shop.items WHERE id = 8');
 
-same_tables($db, $target, 'shop', 'at the end');
+same_tables($db, $target, 'shop', 'held up and not');
 is($weir->log_count(qr/is parked|Duplicate|next try/), 0, 'nothing was refused or written again');
+$weir->stop;
+
+# Random transactions, from one row to some batches, over few keys: many touch what
+# the one before did, many don't.  No table makes all of them wait in line.
+my %way = (
+    keep   => [ 'lanes = 4 events = 10', 'transactions = keep' ],
+    merge  => [ 'lanes = 4 events = 40', '' ],
+    two    => [ 'lanes = 2 events = 15', '' ],
+    upsert => [ 'lanes = 4 events = 10', 'conflict = idempotent transactions = keep' ],
+);
+$db->do('CREATE DATABASE mill', 'USE mill', 'CREATE TABLE ledger (n INT PRIMARY KEY)',
+    'CREATE TABLE plain (id INT PRIMARY KEY, v INT)',
+    'CREATE TABLE users (id INT PRIMARY KEY, name VARCHAR(20) NOT NULL UNIQUE, code INT UNIQUE, v INT)',
+    'CREATE TABLE pairs (a INT, b VARCHAR(5) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, v INT, PRIMARY KEY (a, b))',
+    'CREATE TABLE parents (id INT PRIMARY KEY, v INT)',
+    'CREATE TABLE children (id INT PRIMARY KEY, parent INT, FOREIGN KEY (parent) REFERENCES parents (id))');
+copy_definitions($db, $target, 'mill', "mill_$_") for sort keys %way;
+
+sub key { return 1 + int rand 60 }
+
+sub change
+{
+    my ($k, $other, $v) = (key(), key(), int rand 1000);
+    my @all = (
+        "INSERT IGNORE INTO plain VALUES ($k, $v), ($other, $v)",
+        "UPDATE plain SET v = $v WHERE id BETWEEN $k AND " . ($k + 8),
+        "UPDATE IGNORE plain SET id = $other WHERE id = $k",
+        "DELETE FROM plain WHERE id BETWEEN $k AND " . ($k + 2),
+        "INSERT IGNORE INTO users VALUES ($k, 'Name $other', " . ($v % 3 ? $v % 80 : 'NULL') . ", $v)",
+        "UPDATE IGNORE users SET name = 'name $other', v = $v WHERE id = $k",
+        'UPDATE IGNORE users SET code = ' . ($v % 80) . " WHERE id BETWEEN $k AND " . ($k + 3),
+        "UPDATE IGNORE users SET id = $other WHERE id = $k",
+        "DELETE FROM users WHERE id BETWEEN $k AND " . ($k + 2),
+        "INSERT IGNORE INTO pairs VALUES ($k % 9, '" . ('a', 'A', 'b', "\xc3\xa9", 'c')[ $v % 5 ] . "', $v)",
+        "UPDATE IGNORE pairs SET a = a + 1, v = $v WHERE a = $k % 9 ORDER BY a DESC",
+        "DELETE FROM pairs WHERE a = $k % 9 AND v > $v",
+        "INSERT IGNORE INTO parents VALUES ($k % 20, $v)",
+        "INSERT IGNORE INTO children VALUES ($k, $other % 20), ($other, NULL)",
+        "UPDATE IGNORE children SET parent = $other % 20 WHERE id BETWEEN $k AND " . ($k + 5),
+        "DELETE FROM children WHERE parent = $k % 20",
+        "DELETE IGNORE FROM parents WHERE id = $k % 20",
+    );
+    return $all[ int rand @all ];
+}
+
+my ($rounds, $n) = (long_run() ? 40 : 3, 0);
+my $mill = $t->weir(config => replay_sinks($db, $target,
+    map { $_ => [ $way{$_}[0], qq(database = "{database}_$_" $way{$_}[1]) ] } keys %way) =~ s/shop\.\*/mill.*/gr);
+for my $round (1 .. $rounds) {
+    $db->do('USE mill', 'SET binlog_row_image = ' . (qw(FULL MINIMAL NOBLOB))[ int rand 3 ],
+        map {
+            my $size = rand() < 0.1 ? 40 : rand() < 0.5 ? 1 : 4;
+            ('BEGIN', (map { change() } 1 .. $size), 'INSERT INTO ledger VALUES (' . ++$n . ')', 'COMMIT')
+        } 1 .. 300);
+    $mill->start if $round == 1;    # all of the first is there already
+}
+for my $copy (map { "mill_$_" } sort keys %way) {
+    Weir::wait_for("the ledger of $copy", 90, sub { $target->value("SELECT COUNT(*) FROM $copy.ledger") == $n });
+    same_tables($db, $target, 'mill', 'after random transactions', $copy);
+}
+is($mill->log_count(qr/is parked/), 0, 'nothing was refused');
+diag "$n random transactions, seed " . Weir::seed() . ', ' . $mill->log_count(qr/next try/) . ' times again';
 $t->done;
