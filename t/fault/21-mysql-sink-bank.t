@@ -1,6 +1,6 @@
 # kill -9 of Weir and of the target under a load whose tables depend on each
 # other: foreign keys with cascades, unique values that change places, hot rows,
-# a ledger without a key; 1, 2 and 4 lanes, merged and as they were.  A reader
+# a journal without a key; 1, 2 and 4 lanes, merged and as they were.  A reader
 # never sees half a transfer, and in the end each transaction is there once.
 use Weir;
 use Weir::Bank;

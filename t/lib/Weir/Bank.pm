@@ -1,6 +1,6 @@
 # Bank.pm - a seeded random workload whose balances always sum up to the same,
-# on tables that depend on each other.  The ledger has no key and one row for
-# each transaction.
+# on tables that depend on each other.  The ledger has a row for each transaction;
+# the journal has no key, so who writes there waits in line: not all do.
 package Weir::Bank;
 use strict;
 use warnings;
@@ -19,7 +19,8 @@ CREATE TABLE shop.tree (id INT PRIMARY KEY, parent INT,
     FOREIGN KEY (parent) REFERENCES tree (id))
 CREATE TABLE shop.hot (id INT PRIMARY KEY, n INT, what VARCHAR(40))
 CREATE TABLE shop.tags (name VARCHAR(20), place INT, rate FLOAT, PRIMARY KEY (name, place))
-CREATE TABLE shop.ledger (n INT, what VARCHAR(20))
+CREATE TABLE shop.ledger (n INT, what VARCHAR(20), PRIMARY KEY (n, what))
+CREATE TABLE shop.journal (n INT, what VARCHAR(20))
 EOT
 
 sub new
@@ -35,6 +36,7 @@ sub commit
 {
     my ($self, @sql) = @_;
     my $n = ++$self->{n};
+    push @sql, "INSERT INTO shop.journal VALUES ($n, 'bank')" if $n % 4 == 0;
     $self->{db}->do('BEGIN', @sql, "INSERT INTO shop.ledger VALUES ($n, 'bank')", 'COMMIT');
     return $self;
 }
@@ -116,10 +118,22 @@ sub tree
         'UPDATE shop.tree SET parent = 1 WHERE id > 1 AND id = ' . ($id - 3));
 }
 
+# More rows than a small batch has; what it meets is somewhere in the middle.
+sub many
+{
+    my $from = 5000 + int rand 300;
+    return (
+        'INSERT IGNORE INTO shop.hot VALUES ' . join(', ', map { "($_, 0, 'many')" } $from .. $from + 70),
+        "UPDATE shop.hot SET n = n + 1 WHERE id BETWEEN $from AND " . ($from + 40),
+        'DELETE FROM shop.hot WHERE id BETWEEN ' . ($from + 30) . ' AND ' . ($from + 60),
+    );
+}
+
 sub one
 {
     my ($self) = @_;
     my $r = rand;
+    return many() if $r > 0.97;
     return $self->transfer if $r < 0.4;
     return $self->swap if $r < 0.55;
     return $self->replace_account if $r < 0.6;
