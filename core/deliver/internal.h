@@ -277,6 +277,7 @@ struct deliverer {
                                  needs them at one place */
     bool             careful; /* one event at a time, to find a culprit */
     uint64_t         careful_until;
+    uint64_t         line_until; /* by transaction: one round after the other */
 
     struct aside  *aside; /* what was put aside: aside.h */
     struct view   *views;

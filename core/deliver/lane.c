@@ -545,6 +545,9 @@ lanes_cancel(struct deliverer *d)
     ring_clear(&d->ring);
     d->cancel = false;
     pthread_mutex_unlock(&d->lock);
+    if (d->newest) {
+        d->line_until = d->newest->place;
+    }
     while (d->oldest) {
         struct round *r = d->oldest;
         d->oldest = r->next;

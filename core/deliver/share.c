@@ -365,11 +365,25 @@ free_lane(struct deliverer *d, bool goes_on)
     return &d->lanes[d->last_lane];
 }
 
+/* What was given up is sent again without anything beside it.  A later one may
+ * have a lock that an earlier one needs, while it waits for that one's commit;
+ * together they might do so each time. */
+static bool
+is_in_line(struct deliverer *d, const struct round *r)
+{
+    if (r->first > d->line_until) {
+        d->line_until = 0;
+    }
+    return d->line_until > 0;
+}
+
 static void
 share_by_transaction(struct deliverer *d, struct round *r)
 {
     const bool goes_on = d->open_until == UINT64_MAX;
-    uint64_t   after = goes_on ? 0 : d->open_until;
+    uint64_t   after = is_in_line(d, r) ? r->id - 1
+                       : goes_on        ? 0
+                                        : d->open_until;
 
     pthread_mutex_lock(&d->lock);
     struct lane *l = free_lane(d, goes_on);

@@ -179,6 +179,17 @@ login(struct sink *s, struct weir_err *err)
               : link_fail(s, "connect", err);
 }
 
+/* Among lanes it may be for a row of one that waits for its turn to commit: the
+ * server sees no deadlock in that, and nothing but this limit ends it. */
+static unsigned
+lock_wait(const struct sink *s, unsigned timeout_sec)
+{
+    const unsigned half = timeout_sec > 2 ? timeout_sec / 2 : 1;
+    const unsigned most = weir_lanes(s->in) > 1 ? 1 : LOCK_WAIT;
+
+    return half < most ? half : most;
+}
+
 /* When a path dies without a word, the server has an open transaction left, and
  * this side can't tell it: its locks, that of the checkpoint among them, are let
  * go of then, and not after the eight hours of a server's own wait_timeout.
@@ -194,7 +205,7 @@ put_limits(struct sink *s)
                                   : ", wait_timeout = ");
     text_u64(sql, 2 * sec > LEAST_IDLE ? 2 * sec : LEAST_IDLE);
     text_put(sql, ", innodb_lock_wait_timeout = ");
-    text_u64(sql, sec > 2 * LOCK_WAIT ? LOCK_WAIT : sec > 2 ? sec / 2 : 1);
+    text_u64(sql, lock_wait(s, sec));
 }
 
 /* What a statement means must not go by the target's defaults, or by what its
