@@ -180,6 +180,10 @@ when_quiet(struct deliverer *d, struct weir_err *err)
     if (d->settle_next && d->keeps && d->by_key) {
         return write_settle(d, err);
     }
+    /* A key that a statement added is in no definition, but it is a conflict. */
+    if (d->settle_next && !d->by_key && d->round->n == 0 && !d->in_frame) {
+        views_forget(d);
+    }
     d->settle_next = false;
     return WEIR_OK;
 }

@@ -142,6 +142,7 @@ struct batch {
     unsigned          tries; /* in vain, one after another */
     bool              ask;   /* what is stored, before the next one */
     bool              one_by_one;
+    bool              in_turn; /* when it was sent, all before was committed */
     bool              tried; /* elsewhere, with that outcome */
     /* What is being sent: */
     size_t                    nsent, sent_room;
@@ -343,6 +344,8 @@ void views_new_segment(struct deliverer *d);
 bool views_are_many(const struct deliverer *d);
 /* With nothing on its way: lets go of them all then, to be made anew. */
 void views_trim(struct deliverer *d);
+/* With no event of theirs on its way: each is made anew at its next event. */
+void views_forget(struct deliverer *d);
 void views_free(struct deliverer *d);
 
 /* view_make.c: the stages and the sink are asked; v->wanted may end as false. */

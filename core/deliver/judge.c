@@ -374,12 +374,28 @@ search_culprit(struct batch *b, const struct weir_err *err)
     return false;
 }
 
+/* What a refused row met may be of a transaction that is not committed yet, and
+ * may not be: in line it is asked again, and then the answer stands. */
+static bool
+again_in_line(struct batch *b, const struct weir_err *err)
+{
+    struct weir_err why;
+
+    weir_fail(&why, WEIR_RETRY, "%.400s (beside transactions that are not "
+              "committed yet: again, one after the other)",
+              b->nverdicts ? b->verdicts[0].reason : err->text);
+    return failed(b, &why);
+}
+
 /* True: go on with what is left. */
 bool
 judge(struct batch *b, enum weir_status st, struct weir_err *err)
 {
     struct deliverer *d = b->lane->d;
 
+    if (!b->in_turn && (st == WEIR_REJECT || (st == WEIR_OK && b->nverdicts))) {
+        return again_in_line(b, err);
+    }
     switch (st) {
     case WEIR_OK:
         for (size_t i = 0; !d->by_key && i < b->nverdicts; i++) {

@@ -112,7 +112,7 @@ batch_new(struct deliverer *d, struct lane *l, struct round *r)
     b->nverdicts = b->nrefused = b->refused_at = 0;
     b->after = 0;
     b->tries = 0;
-    b->carried = b->done = b->ask = b->tried = false;
+    b->carried = b->done = b->ask = b->tried = b->one_by_one = false;
     b->sibling = r->batches;
     r->batches = b;
     return b;

@@ -137,6 +137,18 @@ call_write(struct batch *b, struct weir_err *err)
     return st;
 }
 
+/* By transaction, whether all before is committed. */
+static bool
+is_in_turn(const struct batch *b)
+{
+    struct deliverer *d = b->lane->d;
+
+    pthread_mutex_lock(&d->lock);
+    const bool in_turn = d->by_key || d->ring.low >= b->round->id;
+    pthread_mutex_unlock(&d->lock);
+    return in_turn;
+}
+
 static enum weir_status
 hand_over(struct batch *b, struct weir_err *err)
 {
@@ -147,6 +159,7 @@ hand_over(struct batch *b, struct weir_err *err)
     pub->slots = b->slots;
     pub->flags = b->round->open || !send_is_last(b) ? WEIR_TXN_OPEN : 0;
     pub->checkpoint = checkpoint_of(b);
+    b->in_turn = is_in_turn(b);
     if (b->nsent > 0) {
         show_batch(b);
     }

@@ -146,6 +146,13 @@ drop_views(struct deliverer *d)
     d->nviews = 0;
 }
 
+void
+views_forget(struct deliverer *d)
+{
+    drop_views(d);
+    views_new_segment(d);
+}
+
 bool
 views_are_many(const struct deliverer *d)
 {
@@ -159,8 +166,7 @@ void
 views_trim(struct deliverer *d)
 {
     if (views_are_many(d) && d->round->n == 0) {
-        drop_views(d);
-        views_new_segment(d);
+        views_forget(d);
     }
 }
 

@@ -317,30 +317,34 @@ delete_all(struct sink *s, struct weir_batch *b, struct weir_err *err)
 /* Twice is once, since it stands alone between rows; but it is not for a Weir
  * that the checkpoint was taken from. */
 static enum weir_status
-truncate_table(struct sink *s, struct weir_batch *b, struct weir_err *err)
+truncate_alone(struct sink *s, struct weir_batch *b, struct weir_err *err)
 {
-    const struct target *t = b->slots[0];
-    bool                 again;
-
-    if (!t) {
-        return WEIR_OK;
-    }
-    if (s->link.in_txn || s->conf->two_way) {
-        return delete_all(s, b, err);
-    }
+    bool             again;
     uint64_t         note = number_of(b->events[0]);
     enum weir_status st = link_open_patient(s, err);
     if (st == WEIR_OK) {
         st = checkpoint_intend(s, &b->checkpoint, &note, &again, err);
     }
     if (st == WEIR_OK) {
-        st = run_on_table(s, "TRUNCATE TABLE ", t, err);
+        st = run_on_table(s, "TRUNCATE TABLE ", b->slots[0], err);
     }
-    if (st == WEIR_REJECT &&
-        mysql_errno(s->link.mysql) == ER_TRUNCATE_ILLEGAL_FK) {
-        st = delete_all(s, b, err);
+    const bool refused = st == WEIR_REJECT &&
+                         mysql_errno(s->link.mysql) == ER_TRUNCATE_ILLEGAL_FK;
+    link_close(s); /* it was patient: not for what follows */
+    if (refused) {
+        st = link_open(s, err);
     }
-    return st;
+    return st == WEIR_OK && refused ? delete_all(s, b, err) : st;
+}
+
+static enum weir_status
+truncate_table(struct sink *s, struct weir_batch *b, struct weir_err *err)
+{
+    if (!b->slots[0]) {
+        return WEIR_OK;
+    }
+    return s->link.in_txn || s->conf->two_way ? delete_all(s, b, err)
+                                              : truncate_alone(s, b, err);
 }
 
 enum weir_status

@@ -99,6 +99,23 @@ take_unique(struct sink *s, struct target *t, const struct place *p,
     return nkeys;
 }
 
+/* Rows that a NULL leaves out of every unique key meet in what they are found by,
+ * or if there is nothing of the kind, all of them. */
+static void
+tell_found_by(struct sink *s, const struct target *t, const struct place *p)
+{
+    struct conflict c = { .whole = t->nkey == 0 || t->nkey > 64 };
+
+    text_put(&c.name, "found by ");
+    text_name(&c.name, p->database);
+    text_name(&c.name, p->table);
+    for (size_t k = 0; !c.whole && k < t->nkey; k++) {
+        c.columns[c.n++] = t->key[k];
+    }
+    conflict_end(s, &c);
+    text_free(&c.name);
+}
+
 static enum weir_status
 read_unique(struct sink *s, struct target *t, const struct place *p,
             bool told, size_t *nkeys, struct weir_err *err)
@@ -117,12 +134,8 @@ read_unique(struct sink *s, struct target *t, const struct place *p,
         *nkeys = take_unique(s, t, p, told, &r);
         result_free(&r);
     }
-    if (st == WEIR_OK && *nkeys == 0) {
-        struct conflict c = { .whole = true, .told = told };
-        text_name(&c.name, p->database);
-        text_name(&c.name, p->table);
-        conflict_end(s, &c);
-        text_free(&c.name);
+    if (st == WEIR_OK && !t->single && !told) {
+        tell_found_by(s, t, p);
     }
     return st;
 }
@@ -179,12 +192,11 @@ read_foreign(struct sink *s, struct target *t, const struct place *p,
 /* What a cascade or a trigger writes is in no row of ours: who may be hit by
  * one goes in line. */
 static void
-tell_line(struct sink *s, const char *what, struct weir_str database)
+tell_line(struct sink *s, const char *what)
 {
     struct conflict c = { .whole = true };
 
     text_put(&c.name, what);
-    text_name(&c.name, database);
     conflict_end(s, &c);
     text_free(&c.name);
 }
@@ -258,10 +270,10 @@ keys_read(struct sink *s, struct target *t, const struct place *p, bool told,
         st = read_triggers(s, t, p, &ntriggers, err);
     }
     if (st == WEIR_OK && ncascades > 0 && !told) {
-        tell_line(s, "cascades ", p->database);
+        tell_line(s, "cascades");
     }
     if (st == WEIR_OK && ntriggers > 0 && !told) {
-        tell_line(s, "triggers ", p->database);
+        tell_line(s, "triggers");
     }
     if (st == WEIR_OK) {
         t->upsert = t->single && nkeys == 1;

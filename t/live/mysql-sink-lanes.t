@@ -7,16 +7,27 @@ my $t      = Weir->new;
 my $db     = $t->database;
 my $target = replay_target($t);
 $db->make_weir_user;
-$db->do('CREATE DATABASE shop', 'CREATE TABLE shop.ledger (n INT)',
+$_->do('CREATE DATABASE shop', 'CREATE TABLE shop.ledger (n INT)',
     'CREATE TABLE shop.items (id INT PRIMARY KEY, v INT)',
     'CREATE TABLE shop.names (name VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY, v INT)',
     'INSERT INTO shop.items VALUES ' . join(',', map { "($_, 0)" } 1 .. 20),
-    "INSERT INTO shop.names VALUES ('a ', 1), ('B', 1)");
-copy_definitions($db, $target, 'shop');
+    "INSERT INTO shop.names VALUES ('a ', 1), ('B', 1)",
+    'CREATE TABLE shop.maybe (a INT, b INT, c INT, UNIQUE (a))', 'INSERT INTO shop.maybe VALUES (NULL, 1, 0)',
+    'CREATE TABLE shop.later (id INT PRIMARY KEY, code INT, place INT)', 'INSERT INTO shop.later VALUES (1, 1, 1), (2, 2, 2)')
+    for $db, $target;
 $target->do('ALTER TABLE shop.names MODIFY name VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci');
 my $weir = $t->weir(config => replay_config($db, $target, $t->dir, sink => 'lanes = 4 events = 10',
-    mysql => 'transactions = keep'))->start;
-put_replayed($db, $target);
+    mysql => 'transactions = keep ddl = apply') =~ s/start = earliest/start = now/r)->start;
+$weir->wait_log(qr/ connected to /);
+
+# A table that is new to Weir is looked at by all lanes, which waits for each.
+sub meet_all
+{
+    put_replayed($db, $target, @_, 'UPDATE items SET v = v + 1 WHERE id = 20', "UPDATE names SET v = v + 1",
+        'UPDATE maybe SET c = c + 1', 'UPDATE later SET place = place + 10');
+    return;
+}
+meet_all();
 
 my $other = $target->client;
 my $dirty = $target->client;
@@ -64,8 +75,28 @@ beside_held('UPDATE items SET v = v + 1 WHERE id = 7',
     [ 'SET binlog_row_image = MINIMAL', 'UPDATE items SET v = 70 WHERE id = 8', 'SET binlog_row_image = FULL' ],
     'v = 70 FROM shop.items WHERE id = 8');
 
+# Rows whose only unique key is NULL meet in what they are found by.
+beside_held('UPDATE maybe SET b = 2 WHERE b = 1',
+    [ 'UPDATE maybe SET b = 3 WHERE b = 2', 'INSERT INTO items VALUES (110, 0)' ],
+    'COUNT(*) FROM shop.items WHERE id = 110');
+
+# A key that was not there when the table was met first.
+meet_all('CREATE UNIQUE INDEX code ON later (code)');
+beside_held('DELETE FROM later WHERE id = 1',
+    [ 'INSERT INTO later VALUES (10, 1, 10)', 'INSERT INTO items VALUES (111, 0)' ],
+    'COUNT(*) FROM shop.items WHERE id = 111');
 same_tables($db, $target, 'shop', 'held up and not');
 is($weir->log_count(qr/is parked|Duplicate|next try/), 0, 'nothing was refused or written again');
+
+# One that nobody told of: what is refused beside others is asked again in line.
+$target->do('CREATE UNIQUE INDEX place ON shop.later (place)');
+beside_held('DELETE FROM later WHERE id = 2',
+    [ 'INSERT INTO later VALUES (20, 20, ' . $db->value('SELECT place FROM shop.later WHERE id = 2') . ')',
+      'INSERT INTO items VALUES (112, 0)' ],
+    'COUNT(*) FROM shop.items WHERE id = 112');
+same_tables($db, $target, 'shop', 'asked again');
+is($weir->log_count(qr/is parked/), 0, 'nothing was refused');
+cmp_ok($weir->log_count(qr/one after the other/), '>=', 1, 'but it was asked again');
 $weir->stop;
 
 # A lock that is wider than its row: a value that was there, and is not purged yet,
