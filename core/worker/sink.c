@@ -86,11 +86,20 @@ mending(enum weir_status st)
                : "; mend it and reload (weir -s reload) or restart";
 }
 
+/* By transaction a try ends here each time; by key, a lane counts its own. */
+static bool
+too_many_tries(const struct sink_worker *s)
+{
+    const int64_t max = s->w.sink->retry.max;
+
+    return max > 0 && s->w.sink->use.module->commit && s->tries + 1 >= max;
+}
+
 /* True: time to end. */
 static bool
 judge(struct sink_worker *s, enum weir_status st, const struct weir_err *err)
 {
-    char reason[sizeof err->text + 80];
+    char reason[sizeof err->text + 160];
 
     switch (st) {
     case WEIR_OK:
@@ -101,6 +110,13 @@ judge(struct sink_worker *s, enum weir_status st, const struct weir_err *err)
         return worker_stopping(&s->w);
     case WEIR_RETRY:
         s->is_started = false;
+        if (too_many_tries(s)) {
+            snprintf(reason, sizeof reason,
+                     "%s (given up after %u tries, as retry { max } says)%s",
+                     err->text, s->tries + 1, mending(WEIR_FATAL));
+            worker_stopped(&s->w, reason);
+            return true;
+        }
         return worker_retry(&s->w, &s->tries, err->text);
     default:
         snprintf(reason, sizeof reason, "%s%s", err->text, mending(st));

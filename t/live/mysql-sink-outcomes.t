@@ -204,4 +204,16 @@ $db->do('INSERT INTO shop.fine VALUES (-1)');
 # By the sink's commit, or by the server that asked it for the checkpoint.
 like($weir->wait_log(qr/newer owner|is of epoch/), qr/epoch (?:is )?\d+, (?:and )?ours is \d+/, 'a newer epoch: fenced');
 is($target->value('SELECT COUNT(*) FROM shop.fine WHERE n < 0'), 0, 'and nothing was written');
+$weir->stop;
+
+# ---- Tries have an end, if one is set
+
+my $few = $t->weir(config => replay_config($db, $target, $t->dir, sink => 'retry { base = 20ms  cap = 20ms  max = 3 }')
+    =~ s/pipeline shop/pipeline few/r =~ s/start = earliest/start = now/r)->start;
+$few->wait_log(qr/ connected to /);
+$t->expect_log(qr{few/copy: stopped});
+$few->wait_worker('sink few/copy');
+$target->stop;
+$db->do('INSERT INTO shop.fine VALUES (-2)');
+like($few->wait_log(qr/few\/copy: stopped/), qr/given up after 3 tries, as retry/, 'and the sink stops then');
 $t->done;
