@@ -43,7 +43,8 @@ my @live_folders = ('t/live', 't/reload', 't/fault');
 my @sanitized    = ('t/live/20-equality.t', 't/fault/30-crash-points.t');
 
 # Those with lanes, for the sanitizer of threads.
-my @threaded = map { "t/live/$_.t" } qw(20-equality 90-lanes mysql-sink-load);
+my @threaded = map { "t/live/$_.t" } qw(20-equality 90-lanes mysql-sink-load
+    mysql-sink-lanes);
 
 # Of t/contract what needs an installed server; the rest is in make check.
 my @contract = map { "t/contract/$_.t" }
