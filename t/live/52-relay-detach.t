@@ -25,15 +25,16 @@ $db->do("INSERT INTO shop.t VALUES (0, '')");
 wait_for('a row', 30, sub { $redis->ask('EXISTS', 't:0') });
 $redis->stop;
 $t->expect_log(qr/detached|is not here/);
+# The other one keeps up, however slow this machine is.
 for my $i (1 .. 15) {
     $db->do("INSERT INTO shop.t SELECT seq + $i * 1000, REPEAT('x', 1000)"
             . ' FROM shop.seq_1_to_1000');
+    wait_for('these rows in the other sink', 60, sub {
+        scalar(Weir::Server::lines_of("$dir/files/t.jsonl")) == 1 + $i * 1000;
+    });
 }
 like($weir->wait_log(qr/detached/, seconds => 60), qr/ error .*slow/,
     'the log says which sink is detached');
-wait_for('every row in the other sink', 60, sub {
-    scalar(Weir::Server::lines_of("$dir/files/t.jsonl")) == 15001;
-});
 pass('the other sink has every row');
 unlike($weir->status->{source}{line}, qr/full/, 'the source never waited');
 $redis->start;
